@@ -1,0 +1,1 @@
+"""The stream processors: reduce, merge, and the engine that runs them."""

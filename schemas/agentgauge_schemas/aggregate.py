@@ -1,0 +1,129 @@
+"""The aggregate: what is known about a set of events, mergeable in any order and grouping.
+
+Every field merges by addition or by maximum, all are integers, and none depends on order; so
+partial aggregates of blocks, windows, parts and totals are all of this one type.
+"""
+
+from typing import Final
+
+import msgspec
+
+from agentgauge_schemas.histogram import add as add_buckets
+from agentgauge_schemas.histogram import quantile
+from agentgauge_schemas.money import femto_to_nano
+
+SUMMED: Final = (
+    "count",
+    "duration_sum_us",
+    "ttft_sum_us",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "unspecified_tokens",
+    "cost_nanousd",
+    "reported_cost_nanousd",
+    "input_cost_fusd",
+    "cache_read_cost_fusd",
+    "cache_write_cost_fusd",
+    "output_cost_fusd",
+)
+COUNTED: Final = ("errors", "flags")
+HISTOGRAMS: Final = ("duration_buckets", "ttft_buckets")
+MAXIMA: Final = ("duration_max_us", "last_us")
+
+
+class Aggregate(msgspec.Struct, omit_defaults=True):
+    """Sums over events. Buckets as in `histogram`; costs in nano- or, by class, femto-dollars."""
+
+    count: int = 0
+    errors: dict[str, int] = {}
+    """By `error_type`; their sum is the number of failed events."""
+    flags: dict[str, int] = {}
+    """By flag: what is odd about some of the events (`token_mismatch`, `unpriced`, `future` ...)."""
+    duration_sum_us: int = 0
+    duration_max_us: int = 0
+    duration_buckets: dict[int, int] = {}
+    ttft_sum_us: int = 0
+    ttft_buckets: dict[int, int] = {}
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    unspecified_tokens: int = 0
+    cost_nanousd: int = 0
+    """All costs: the computed ones, each event's rounded once, and the reported ones."""
+    reported_cost_nanousd: int = 0
+    """The part of it that the provider or the user stated; it has no class."""
+    input_cost_fusd: int = 0
+    """Computed cost of uncached input, femto-dollars; likewise the three below."""
+    cache_read_cost_fusd: int = 0
+    cache_write_cost_fusd: int = 0
+    output_cost_fusd: int = 0
+    last_us: int = 0
+    """The latest event's time."""
+
+    @property
+    def error_count(self) -> int:
+        """Failed events, of every type."""
+        return sum(self.errors.values())
+
+    def quantile_us(self, q: float) -> float | None:
+        """Of the durations, microseconds, within 1.1 %; None when no event had one."""
+        return quantile(self.duration_buckets, q)
+
+    def cost_by_class(self) -> dict[str, int]:
+        """Nano-dollars by class of token. Each class is rounded once, the total per event: the two
+        may differ by half a nano-dollar an event.
+        """
+        return {
+            "input": femto_to_nano(self.input_cost_fusd),
+            "cache_read": femto_to_nano(self.cache_read_cost_fusd),
+            "cache_write": femto_to_nano(self.cache_write_cost_fusd),
+            "output": femto_to_nano(self.output_cost_fusd),
+            "reported": self.reported_cost_nanousd,
+        }
+
+    def add(self, other: "Aggregate") -> None:
+        """Merge another in, in place. The other is not changed and shares nothing with this one."""
+        # Written out: this is the merge stage's inner loop.
+        self.count += other.count
+        self.duration_sum_us += other.duration_sum_us
+        if other.errors:
+            _add_counts(self.errors, other.errors)
+        if other.flags:
+            _add_counts(self.flags, other.flags)
+        if other.duration_buckets:
+            add_buckets(self.duration_buckets, other.duration_buckets)
+            if other.duration_max_us > self.duration_max_us:
+                self.duration_max_us = other.duration_max_us
+        if other.ttft_buckets:
+            add_buckets(self.ttft_buckets, other.ttft_buckets)
+            self.ttft_sum_us += other.ttft_sum_us
+        tokens = other.input_tokens + other.cache_read_tokens + other.cache_write_5m_tokens
+        if tokens or other.output_tokens or other.cache_write_1h_tokens or other.reasoning_tokens:
+            self.input_tokens += other.input_tokens
+            self.output_tokens += other.output_tokens
+            self.cache_read_tokens += other.cache_read_tokens
+            self.cache_write_5m_tokens += other.cache_write_5m_tokens
+            self.cache_write_1h_tokens += other.cache_write_1h_tokens
+            self.reasoning_tokens += other.reasoning_tokens
+            # Computed costs come of tokens only.
+            self.input_cost_fusd += other.input_cost_fusd
+            self.cache_read_cost_fusd += other.cache_read_cost_fusd
+            self.cache_write_cost_fusd += other.cache_write_cost_fusd
+            self.output_cost_fusd += other.output_cost_fusd
+        self.unspecified_tokens += other.unspecified_tokens
+        self.cost_nanousd += other.cost_nanousd
+        self.reported_cost_nanousd += other.reported_cost_nanousd
+        if other.last_us > self.last_us:
+            self.last_us = other.last_us
+
+
+def _add_counts(into: dict[str, int], other: dict[str, int]) -> None:
+    for name, count in other.items():
+        into[name] = into.get(name, 0) + count
