@@ -33,8 +33,6 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Arrived, but not valid: they stand in the dead-letter topic."""
     lost: int = 0
     """Given up: their ranges fell out of `open`."""
-    mismatched: int = 0
-    """Arrived in blocks whose `count` header was wrong."""
     dropped: dict[str, int] = {}
     """What the producer itself gave up, by its reason."""
     queue_depth: int = 0

@@ -30,7 +30,7 @@ SUMMED: Final = (
     "cache_write_cost_fusd",
     "output_cost_fusd",
 )
-COUNTED: Final = ("errors", "flags")
+COUNTED: Final = ("errors", "flags", "kinds")
 HISTOGRAMS: Final = ("duration_buckets", "ttft_buckets")
 MAXIMA: Final = ("duration_max_us", "last_us")
 
@@ -39,6 +39,7 @@ class Aggregate(msgspec.Struct, omit_defaults=True):
     """Sums over events. Buckets as in `histogram`; costs in nano- or, by class, femto-dollars."""
 
     count: int = 0
+    """Spans."""
     errors: dict[str, int] = {}
     """By `error_type`; their sum is the number of failed events."""
     flags: dict[str, int] = {}
@@ -66,6 +67,8 @@ class Aggregate(msgspec.Struct, omit_defaults=True):
     output_cost_fusd: int = 0
     last_us: int = 0
     """The latest event's time."""
+    kinds: dict[str, int] = {}
+    """Events that are no spans, by kind: they are not in `count`."""
 
     @property
     def error_count(self) -> int:
@@ -97,6 +100,8 @@ class Aggregate(msgspec.Struct, omit_defaults=True):
             _add_counts(self.errors, other.errors)
         if other.flags:
             _add_counts(self.flags, other.flags)
+        if other.kinds:
+            _add_counts(self.kinds, other.kinds)
         if other.duration_buckets:
             add_buckets(self.duration_buckets, other.duration_buckets)
             if other.duration_max_us > self.duration_max_us:

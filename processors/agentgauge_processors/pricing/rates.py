@@ -1,0 +1,97 @@
+"""Unit prices of a model, resolved to integers: by request size, date and time of day."""
+
+from typing import NamedTuple
+
+from agentgauge_schemas.event import HotEvent
+
+DAY_US = 86_400_000_000
+
+
+class Rates(NamedTuple):
+    """Nano-dollars per million tokens, and femto-dollars per request."""
+
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    output: int
+    reasoning: int
+    request_fusd: int = 0
+
+
+class Cost(NamedTuple):
+    """Of one event, femto-dollars by class; the request price counts as output."""
+
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+
+
+class Schedule(NamedTuple):
+    """Rates by size of the request: the last tier whose start the input tokens exceed holds for
+    all of the request's tokens (the "cliff" that providers use).
+    """
+
+    base: Rates
+    tiers: tuple[tuple[int, Rates], ...] = ()
+
+    def rates(self, input_tokens: int) -> Rates:
+        """For a request of this size."""
+        result = self.base
+        for start, rates in self.tiers:
+            if input_tokens <= start:
+                break
+            result = rates
+        return result
+
+    def cost(self, event: HotEvent) -> Cost:
+        """Of an event whose token counts are consistent."""
+        tokens = event.input_tokens
+        rates = self.rates(tokens) if self.tiers else self.base
+        read, write_5m, write_1h = (
+            event.cache_read_tokens,
+            event.cache_write_5m_tokens,
+            event.cache_write_1h_tokens,
+        )
+        output = event.output_tokens * rates.output + rates.request_fusd
+        if event.reasoning_tokens and rates.reasoning != rates.output:
+            output += event.reasoning_tokens * (rates.reasoning - rates.output)
+        if not (read or write_5m or write_1h):
+            return Cost(tokens * rates.input, 0, 0, output)
+        return Cost(
+            (tokens - read - write_5m - write_1h) * rates.input,
+            read * rates.cache_read,
+            write_5m * rates.cache_write_5m + write_1h * rates.cache_write_1h,
+            output,
+        )
+
+
+class Condition(NamedTuple):
+    """When a schedule is in force, by the event's time; boundaries are whole panes."""
+
+    from_us: int = 0
+    day_from_us: int = 0
+    day_to_us: int = DAY_US
+
+    def holds(self, time_us: int) -> bool:
+        """The daily interval may run over midnight (UTC)."""
+        if time_us < self.from_us:
+            return False
+        of_day = time_us % DAY_US
+        if self.day_from_us <= self.day_to_us:
+            return self.day_from_us <= of_day < self.day_to_us
+        return of_day >= self.day_from_us or of_day < self.day_to_us
+
+
+class ModelPrices(NamedTuple):
+    """All schedules of a model; the last whose condition holds is in force, else the first."""
+
+    schedules: tuple[tuple[Condition, Schedule], ...]
+
+    def at(self, time_us: int) -> Schedule:
+        """In force at a time."""
+        for condition, schedule in reversed(self.schedules):
+            if condition.holds(time_us):
+                return schedule
+        return self.schedules[0][1]
