@@ -135,16 +135,14 @@ class SessionReader:
             if place.user_uuid is not None and place.user_uuid == thread.prompt[0]:
                 response.prompt = thread.prompt[1]
             thread.open = self._responses[response_id] = response
-        if response is not None:
-            response.add(message, now, content=self._content)
-        new_calls = 0
+        new = response is not None and response.add(line, message, now, content=self._content)
         for block in message.blocks:
             if block.type == "tool_use" and block.id is not None and block.id not in self._seen:
                 ordinal = self._ordinal(block.id)
                 call = ToolCall(ordinal, block, line, now, response_id, content=self._content)
                 self._calls[block.id] = call
-                new_calls += 1
-        if response is None and not new_calls:
+                new = True
+        if not new:
             self.skipped["repeated"] += 1
         return items
 

@@ -32,18 +32,24 @@ class Response:
         self._start_us = start_us
         self._first_us = 0
         self._last_us = 0
-        self._lines = 0
+        self._lines: set[tuple[str | None, bytes]] = set()
         self._usage = Usage()
         self._model: str | None = None
         self._stop_reason: str | None = None
         self._output: list[dict[str, str]] = []
         self._output_chars = 0
 
-    def add(self, message: Message, time_us: int, *, content: bool) -> None:
-        """One more line of it. Its usage replaces the earlier one: output grows while it streams."""
+    def add(self, line: Line, message: Message, time_us: int, *, content: bool) -> bool:
+        """One more line of it; False when it is one of those before, repeated under another uuid.
+
+        Its usage replaces the earlier one: output grows while it streams.
+        """
+        identity = line.timestamp, hashlib.sha256(line.message).digest()
+        if identity in self._lines:
+            return False
         if not self._lines:
             self._first_us = time_us
-        self._lines += 1
+        self._lines.add(identity)
         self._last_us = max(self._last_us, time_us)
         self._usage = message.usage or self._usage
         self._model = message.model or self._model
@@ -52,6 +58,7 @@ class Response:
             self._output_chars += block.size()
             if content and (part := _part(block)):
                 self._output.append(part)
+        return True
 
     def event(self) -> Event:
         """The span of the call. Its time to first token is that to the first *finished* block, the
@@ -86,7 +93,7 @@ class Response:
                 output_chars=self._output_chars,
             ),
         )
-        if start is not None and self._lines > 1:
+        if start is not None and len(self._lines) > 1:
             event.time_to_first_token_us = max(0, self._first_us - start)
         return _placed(event, self._line)
 
