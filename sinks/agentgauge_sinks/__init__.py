@@ -3,7 +3,7 @@
 Reading order: `contract` (what a sink is), `runner` (what drives it), `prometheus`, `storage`.
 """
 
-from agentgauge_sinks.contract import Backpressure, Displaced, SettingsError, Sink, SinkError
+from agentgauge_sinks.contract import Backpressure, Displaced, Sink, SinkError
 from agentgauge_sinks.runner import SinkRunner
 
-__all__ = ["Backpressure", "Displaced", "SettingsError", "Sink", "SinkError", "SinkRunner"]
+__all__ = ["Backpressure", "Displaced", "Sink", "SinkError", "SinkRunner"]

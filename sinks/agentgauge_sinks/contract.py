@@ -26,10 +26,6 @@ class SinkError(Exception):
     """Root of what a sink raises."""
 
 
-class SettingsError(SinkError):
-    """A setting cannot work; the text is one sentence for the user. Only raised by `start`."""
-
-
 class Displaced(SinkError):
     """Another process has taken this sink's place: end, write nothing more."""
 
@@ -52,7 +48,7 @@ class Sink(Protocol):
         """Get ready, and say from where each partition of `topics` is to be read.
 
         Called again, after `stop` or without it, when the log had to be opened anew. May block on
-        the log and on whatever the sink writes to. Raises SettingsError.
+        the log and on whatever the sink writes to. Raises StartupProblem for what the user must mend.
         """
 
     async def apply(self, batches: Sequence[Batch]) -> None:

@@ -1,0 +1,45 @@
+"""The price table in force, followed on `.rules`, so that events cost here what reduce counts."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from agentgauge_processors.engine.contract import Log, OffsetExpired, Record
+from agentgauge_processors.pricing import PriceBook
+from agentgauge_schemas.rules import PRICES_KEY, PriceTable
+from agentgauge_schemas.topics import Topic
+
+_decode = msgspec.json.Decoder(PriceTable).decode
+
+
+class Prices:
+    """A price book and how far `.rules` is in it."""
+
+    def __init__(self) -> None:
+        self.book = PriceBook()
+        self.next = 0
+
+    async def catch_up(self, log: Log) -> None:
+        """Read `.rules` to its end. May block on the log."""
+        while True:
+            try:
+                records = await log.read(Topic.RULES, 0, self.next)
+            except OffsetExpired as expired:
+                self.next = expired.first
+                continue
+            if not records:
+                return
+            self.take(records)
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Put price tables in force, each once; what is no price table is others' business."""
+        for record in records:
+            if record.offset < self.next:
+                continue
+            self.next = record.offset + 1
+            if record.key == PRICES_KEY.encode() and record.value is not None:
+                try:
+                    table = _decode(record.value)
+                except msgspec.DecodeError:
+                    continue
+                self.book.publish(table, record.timestamp_us)
