@@ -79,5 +79,11 @@ def at_most(buckets: Mapping[int, int], boundaries: Iterable[float]) -> list[int
 
 def add(into: dict[int, int], other: Mapping[int, int]) -> None:
     """Merge a histogram into another, in place."""
+    if not into:
+        into.update(other)
+        return
     for index, count in other.items():
-        into[index] = into.get(index, 0) + count
+        try:
+            into[index] += count
+        except KeyError:
+            into[index] = count

@@ -1,9 +1,10 @@
-"""One group of one view: its totals, its windows, and what has not yet been folded into them."""
+"""One group of one view: its totals and its windows."""
 
 import msgspec
 
 from agentgauge_processors.merge.windows import Window, WindowId
 from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.partials import PANE_S
 from agentgauge_schemas.results import WindowSummary
 
 MAX_ERROR_TYPES = 64
@@ -22,15 +23,12 @@ class GroupState(msgspec.Struct, array_like=True):
 
 
 class Group:
-    """A group in memory. `pending` and `backfill` hold aggregates by pane until the next fold, so
-    that many source records cost one addition to each window.
-    """
+    """A group in memory. `total` holds what is older than its open panes; `current` has all."""
 
     __slots__ = (
         "attributes",
-        "backfill",
+        "error_types",
         "key",
-        "pending",
         "published_us",
         "published_version",
         "shard",
@@ -52,31 +50,31 @@ class Group:
         self.published_us = 0
         self.windows: dict[WindowId, Window] = {}
         self.summaries: dict[str, WindowSummary] = {}
-        self.pending: dict[int, Aggregate] = {}
-        self.backfill: dict[int, Aggregate] = {}
+        self.error_types: set[str] = set()
 
-    def add(self, pane: int, aggregate: Aggregate, *, backfill: bool) -> None:
-        """Keep an aggregate for the next fold; it belongs to this group from now on."""
-        if len(self.total.errors) + len(aggregate.errors) > MAX_ERROR_TYPES:
-            self._limit_errors(aggregate)
-        waiting = self.backfill if backfill else self.pending
-        found = waiting.get(pane)
-        if found is None:
-            waiting[pane] = aggregate
-        else:
-            found.add(aggregate)
+    def current(self) -> Aggregate:
+        """All that was ever counted: the total and the open panes."""
+        result = Aggregate()
+        result.add(self.total)
+        for (size_s, _), window in self.windows.items():
+            if size_s == PANE_S and not window.closed:
+                result.add(window.total)
+        return result
 
-    def _limit_errors(self, aggregate: Aggregate) -> None:
+    def limit_errors(self, aggregate: Aggregate) -> None:
         """Error types come from outside: beyond 64 of a group they are counted as "other"."""
-        known = self.total.errors
         limited: dict[str, int] = {}
         for name, count in aggregate.errors.items():
-            kept = name if name in known or len(known) + len(limited) < MAX_ERROR_TYPES else OTHER_ERRORS
+            if name in self.error_types or len(self.error_types) < MAX_ERROR_TYPES:
+                self.error_types.add(name)
+                kept = name
+            else:
+                kept = OTHER_ERRORS
             limited[kept] = limited.get(kept, 0) + count
         aggregate.errors = limited
 
     def state(self) -> GroupState:
-        """For a checkpoint; nothing may be pending."""
+        """For a checkpoint."""
         return GroupState(
             self.key,
             self.total,
@@ -93,6 +91,9 @@ class Group:
         self.published_version = state.published_version
         self.windows = {(window.size_s, window.start_s): window for window in state.windows}
         self.summaries = state.summaries
+        self.error_types = set(state.total.errors)
+        for window in state.windows:
+            self.error_types |= window.total.errors.keys()
 
 
 def summarize(window: Window) -> WindowSummary:

@@ -1,4 +1,4 @@
-"""All groups of one merge partition: found by key, limited in number, folded, closed, evicted."""
+"""All groups of one merge partition: found by key, limited in number; their windows closed and evicted."""
 
 import heapq
 import zlib
@@ -35,51 +35,49 @@ class Groups:
         self._lateness_s = allowed_lateness_s
         self._limit = group_limit
         self._per_view: dict[str, int] = {}
-        self._waiting: set[Group] = set()
-        self._closing: list[tuple[int, str, WindowId]] = []
-        self._leaving: list[tuple[int, str, WindowId]] = []
+        self._closing: list[tuple[int, int, str]] = []
+        self._leaving: list[tuple[int, WindowId, str]] = []
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self.by_key.values())
 
     def add(self, item: PaneAggregate, version: int, *, backfill: bool) -> None:
-        """Take over one group's aggregate of one pane."""
+        """Count one group's aggregate of one pane, and keep it: it belongs to this object now."""
         group = self.by_key.get(item.key) or self._open(item.key)
         group.version = version
-        group.add(item.pane, item.aggregate, backfill=backfill)
-        self._waiting.add(group)
-
-    def fold(self) -> None:
-        """Add all that waits to totals and windows."""
-        for group in self._waiting:
-            for pane, aggregate in group.pending.items():
-                group.total.add(aggregate)
-                late = self._fold_pane(group, pane * PANE_S, aggregate)
-                if late:
-                    flags = group.total.flags
-                    flags["late"] = flags.get("late", 0) + aggregate.count
-            for pane, aggregate in group.backfill.items():
-                group.total.add(aggregate)
-                for size_s, start_s in windows_of(pane * PANE_S):
-                    self._add_part(group, size_s, start_s, aggregate)
-            group.pending.clear()
-            group.backfill.clear()
-            self.dirty.add(group)
-            self.unpublished.add(group)
-        self._waiting.clear()
+        self.dirty.add(group)
+        self.unpublished.add(group)
+        aggregate, start_s = item.aggregate, item.pane * PANE_S
+        if aggregate.errors:
+            group.limit_errors(aggregate)
+        if backfill:
+            group.total.add(aggregate)
+            for size_s, window_s in windows_of(start_s):
+                self._add_part(group, size_s, window_s, aggregate)
+            return
+        pane = group.windows.get((PANE_S, start_s))
+        if pane is not None:
+            pane.total.add(aggregate)
+            if pane.closed:
+                self._publish(group, pane)
+                self._add_up(group, start_s, aggregate)
+        elif not self._left_memory(PANE_S, start_s):
+            self._insert(group, Window(PANE_S, start_s, aggregate))
+        else:
+            self._add_part(group, PANE_S, start_s, aggregate)
+            flags = group.total.flags
+            flags["late"] = flags.get("late", 0) + aggregate.count
+            self._add_up(group, start_s, aggregate)
 
     def advance(self, watermark_s: int) -> None:
-        """Close and evict what the watermark has passed. Folds first when it passes a pane."""
-        if watermark_s // PANE_S == self.watermark_s // PANE_S:
-            return
-        self.fold()
+        """Close and evict what the watermark has passed."""
         self.watermark_s = watermark_s
         while self._closing and self._closing[0][0] <= watermark_s:
-            _, key, window_id = heapq.heappop(self._closing)
+            end_s, size_s, key = heapq.heappop(self._closing)
             group = self.by_key[key]
-            self._close(group, group.windows[window_id])
+            self._close(group, group.windows[size_s, end_s - size_s])
         while self._leaving and self._leaving[0][0] <= watermark_s:
-            _, key, window_id = heapq.heappop(self._leaving)
+            _, window_id, key = heapq.heappop(self._leaving)
             group = self.by_key[key]
             del group.windows[window_id]
             self.dirty.add(group)
@@ -90,8 +88,8 @@ class Groups:
         self._per_view[group.view] = self._per_view.get(group.view, 0) + 1
         if group.version != group.published_version:
             self.unpublished.add(group)
-        for window_id, window in group.windows.items():
-            self._schedule(group.key, window_id, window)
+        for window in group.windows.values():
+            self._schedule(group.key, window)
 
     def new(self, key: str, view: str, values: tuple[str, ...]) -> Group:
         """A group that is not yet known to this object."""
@@ -110,27 +108,41 @@ class Groups:
         group = self.by_key[key] = self.new(key, view, values)
         return group
 
-    def _fold_pane(self, group: Group, pane_s: int, aggregate: Aggregate) -> bool:
-        """Add to the windows of each size; True when the shortest had left memory."""
-        late = False
-        for window_id in windows_of(pane_s):
-            window = group.windows.get(window_id)
-            if window is None:
-                size_s, start_s = window_id
-                if self.watermark_s >= start_s + size_s + retention_s(size_s, self._lateness_s):
-                    self._add_part(group, size_s, start_s, aggregate)
-                    late = late or size_s == PANE_S
-                    continue
-                window = group.windows[window_id] = Window(size_s, start_s, Aggregate())
-                self._schedule(group.key, window_id, window)
-            window.total.add(aggregate)
-            if window.closed or window.end_s <= self.watermark_s:
-                self._close(group, window)
-        return late
+    def _insert(self, group: Group, window: Window) -> None:
+        group.windows[window.size_s, window.start_s] = window
+        self._schedule(group.key, window)
+        if window.end_s <= self.watermark_s:
+            self._close(group, window)
 
     def _close(self, group: Group, window: Window) -> None:
-        """For the first time, or again after late data."""
+        """For the first time; a pane is added to what holds it when it closes, so that a source
+        record costs one addition a group.
+        """
+        if window.closed:
+            return
         window.closed = True
+        self._publish(group, window)
+        if window.size_s == PANE_S:
+            self._add_up(group, window.start_s, window.total)
+
+    def _add_up(self, group: Group, pane_s: int, aggregate: Aggregate) -> None:
+        """Add to the total and to the windows above the pane."""
+        group.total.add(aggregate)
+        for window_id in windows_of(pane_s)[1:]:
+            window = group.windows.get(window_id)
+            if window is not None:
+                window.total.add(aggregate)
+                if window.closed:
+                    self._publish(group, window)
+            elif self._left_memory(*window_id):
+                self._add_part(group, *window_id, aggregate)
+            else:
+                added = Window(*window_id, Aggregate())
+                added.total.add(aggregate)
+                self._insert(group, added)
+
+    def _publish(self, group: Group, window: Window) -> None:
+        """Readers get a window when it closes and whenever it is revised."""
         self.revised[group.key, (window.size_s, window.start_s)] = window
         name = SUMMARIZED.get(window.size_s)
         if name is not None:
@@ -140,11 +152,15 @@ class Groups:
                 self.unpublished.add(group)
         self.dirty.add(group)
 
-    def _schedule(self, key: str, window_id: WindowId, window: Window) -> None:
+    def _left_memory(self, size_s: int, start_s: int) -> bool:
+        return self.watermark_s >= start_s + size_s + retention_s(size_s, self._lateness_s)
+
+    def _schedule(self, key: str, window: Window) -> None:
         if not window.closed:
-            heapq.heappush(self._closing, (window.end_s, key, window_id))
+            # Panes before the windows that end with them.
+            heapq.heappush(self._closing, (window.end_s, window.size_s, key))
         leaves_s = window.end_s + retention_s(window.size_s, self._lateness_s)
-        heapq.heappush(self._leaving, (leaves_s, key, window_id))
+        heapq.heappush(self._leaving, (leaves_s, (window.size_s, window.start_s), key))
 
     def _add_part(self, group: Group, size_s: int, start_s: int, aggregate: Aggregate) -> None:
         part = self.parts.setdefault((group.key, size_s, start_s), Aggregate())

@@ -144,7 +144,6 @@ class MergePartition:
     def cut(self, tick: Tick, *, last: bool) -> Checkpoint | None:
         """State, totals that are due, and windows that closed or were revised, of this instant."""
         groups = self.groups
-        groups.fold()
         moved = self.head.next != self._checkpointed_next
         waited = tick.now_us - self._checkpointed_us >= HEAD_EVERY_US
         due = self._due(tick.now_us, everything=last)
@@ -177,7 +176,7 @@ class MergePartition:
             view=group.view,
             group=group.attributes,
             version=version,
-            total=group.total,
+            total=group.current(),
             windows=group.summaries,
             watermark_us=self.head.clock.watermark_us,
         )

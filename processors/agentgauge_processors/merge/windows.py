@@ -1,7 +1,7 @@
 """The windows of one group: accumulators of event time, closed by the watermark.
 
-    10 s  |--|--|--|--|--|--|      an aggregate of one pane (10 s) goes into the one window
-    1 m   |-----------------|      of each size that holds it, and into the totals
+    10 s  |--|--|--|--|--|--|      a pane takes every aggregate; when it closes it is added to
+    1 m   |-----------------|      the one window of each size that holds it, and to the total
     5 m   |------------------ ...
 
     a window:  open ──(watermark >= end)──▶ closed: published, revised when late data comes

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from agentgauge_processors.pricing.book import PriceBook
-from agentgauge_processors.pricing.rates import Cost
+from agentgauge_processors.pricing.rates import Cost, Schedule
 from agentgauge_schemas.conventions import LLM_OPERATIONS
 from agentgauge_schemas.event import CostSource, HotEvent
 from agentgauge_schemas.money import femto_to_nano
@@ -47,13 +47,19 @@ def charge(event: HotEvent, prices: PriceBook, broker_us: int) -> Charge:
         return UNPRICED
     if event.unspecified_tokens and not (event.input_tokens or event.output_tokens):
         return UNPRICED  # a total without a split has no price
+    schedule = find_schedule(event, prices, broker_us)
+    if schedule is None:
+        return UNPRICED
+    cost = schedule.cost(event)
+    return Charge(femto_to_nano(sum(cost)), "computed", cost)
+
+
+def find_schedule(event: HotEvent, prices: PriceBook, broker_us: int) -> Schedule | None:
+    """The prices of the model that answered, else of the one that was asked; None when unknown."""
     provider, tier = event.provider or "", event.service_tier or ""
     schedule = None
     if event.response_model:
         schedule = prices.find(provider, event.response_model, tier, event.time_us, broker_us)
     if schedule is None:
         schedule = prices.find(provider, event.model or "", tier, event.time_us, broker_us)
-    if schedule is None:
-        return UNPRICED
-    cost = schedule.cost(event)
-    return Charge(femto_to_nano(sum(cost)), "computed", cost)
+    return schedule

@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+import msgspec
+
+from agentgauge_schemas.aggregate import Aggregate
 from agentgauge_schemas.event import HotEvent
+from agentgauge_schemas.money import FEMTO_PER_NANO
 
 DAY_US = 86_400_000_000
 
@@ -28,13 +32,20 @@ class Cost(NamedTuple):
     output: int
 
 
-class Schedule(NamedTuple):
+class Schedule(msgspec.Struct):
     """Rates by size of the request: the last tier whose start the input tokens exceed holds for
-    all of the request's tokens (the "cliff" that providers use).
+    all of the request's tokens (the "cliff" that providers use). Never changed.
     """
 
     base: Rates
     tiers: tuple[tuple[int, Rates], ...] = ()
+    is_linear: bool = False
+    """Whether any events together cost what their tokens together cost: no tiers, no price per
+    request, and every token costs a whole number of nano-dollars, so that nothing is rounded."""
+
+    def __post_init__(self) -> None:
+        whole = not any(price % FEMTO_PER_NANO for price in self.base)
+        self.is_linear = whole and not self.tiers and not self.base.request_fusd
 
     def rates(self, input_tokens: int) -> Rates:
         """For a request of this size."""
@@ -47,24 +58,25 @@ class Schedule(NamedTuple):
 
     def cost(self, event: HotEvent) -> Cost:
         """Of an event whose token counts are consistent."""
-        tokens = event.input_tokens
-        rates = self.rates(tokens) if self.tiers else self.base
-        read, write_5m, write_1h = (
-            event.cache_read_tokens,
-            event.cache_write_5m_tokens,
-            event.cache_write_1h_tokens,
-        )
-        output = event.output_tokens * rates.output + rates.request_fusd
-        if event.reasoning_tokens and rates.reasoning != rates.output:
-            output += event.reasoning_tokens * (rates.reasoning - rates.output)
-        if not (read or write_5m or write_1h):
-            return Cost(tokens * rates.input, 0, 0, output)
-        return Cost(
-            (tokens - read - write_5m - write_1h) * rates.input,
-            read * rates.cache_read,
-            write_5m * rates.cache_write_5m + write_1h * rates.cache_write_1h,
-            output,
-        )
+        return _cost(self.rates(event.input_tokens) if self.tiers else self.base, event)
+
+    def cost_of(self, sums: Aggregate) -> Cost:
+        """Of all events that were summed up; only for a linear schedule."""
+        return _cost(self.base, sums)
+
+
+def _cost(rates: Rates, tokens: HotEvent | Aggregate) -> Cost:
+    read = tokens.cache_read_tokens
+    write_5m, write_1h = tokens.cache_write_5m_tokens, tokens.cache_write_1h_tokens
+    output = tokens.output_tokens * rates.output + rates.request_fusd
+    if tokens.reasoning_tokens:
+        output += tokens.reasoning_tokens * (rates.reasoning - rates.output)
+    return Cost(
+        (tokens.input_tokens - read - write_5m - write_1h) * rates.input,
+        read * rates.cache_read,
+        write_5m * rates.cache_write_5m + write_1h * rates.cache_write_1h,
+        output,
+    )
 
 
 class Condition(NamedTuple):

@@ -52,19 +52,18 @@ def group_events(
         except KeyError:
             leaves[leaf] = [event]
 
-    groups: dict[tuple[str, int], Aggregate] = {}
     users = {event.user or resource.user for event in valid}
     only_user = next(iter(users)) if len(users) == 1 else None
+    sums = _Sums()
     for leaf, members in leaves.items():
         aggregate = measure(members, prices, broker_us)
         if ahead:
             _flag(aggregate, members, ahead)
-        for key in leaf_keys(resource, leaf[1:], only_user):
-            _add(groups, key, leaf[0], aggregate)
+        sums.add(leaf_keys(resource, leaf[1:], only_user), leaf[0], aggregate)
     if only_user is None:
         for (pane, user), aggregate in _by_user(valid, resource, prices, broker_us):
-            _add(groups, group_key("user", (resource.project, user)), pane, aggregate)
-    return [PaneAggregate(key, pane, aggregate) for (key, pane), aggregate in groups.items()]
+            sums.add((group_key("user", (resource.project, user)),), pane, aggregate)
+    return sums.result()
 
 
 @lru_cache(maxsize=50_000)
@@ -103,16 +102,39 @@ def _by_user(
         yield (pane, user), measure(members, prices, broker_us)
 
 
-def _add(groups: dict[tuple[str, int], Aggregate], key: str, pane: int, aggregate: Aggregate) -> None:
-    found = groups.get((key, pane))
-    if found is None:
-        # The first set is shared by the groups that it counts in until another one joins it there.
-        groups[key, pane] = aggregate
-        return
-    joined = Aggregate()
-    joined.add(found)
-    joined.add(aggregate)
-    groups[key, pane] = joined
+class _Sums:
+    """Sets of events by group and pane. Groups of exactly the same sets (the agent and the only
+    user of a block) share one sum, and a group of one set shares that set's.
+    """
+
+    def __init__(self) -> None:
+        self._sets: list[Aggregate] = []
+        self._members: dict[tuple[str, int], list[int]] = {}
+
+    def add(self, keys: Iterable[str], pane: int, aggregate: Aggregate) -> None:
+        number = len(self._sets)
+        self._sets.append(aggregate)
+        for key in keys:
+            self._members.setdefault((key, pane), []).append(number)
+
+    def result(self) -> list[PaneAggregate]:
+        shared: dict[tuple[int, ...], Aggregate] = {}
+        groups = []
+        for (key, pane), numbers in self._members.items():
+            if len(numbers) == 1:
+                aggregate = self._sets[numbers[0]]
+            else:
+                members = tuple(numbers)
+                found = shared.get(members)
+                aggregate = shared[members] = found if found is not None else self._sum(numbers)
+            groups.append(PaneAggregate(key, pane, aggregate))
+        return groups
+
+    def _sum(self, numbers: Iterable[int]) -> Aggregate:
+        total = Aggregate()
+        for number in numbers:
+            total.add(self._sets[number])
+        return total
 
 
 def _clamp_to_broker(events: list[HotEvent], broker_us: int) -> set[int]:

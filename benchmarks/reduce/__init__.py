@@ -1,0 +1,1 @@
+"""What reduce and merge cost: `python -m benchmarks.reduce`."""
