@@ -1,6 +1,7 @@
 """Price tables: from a file of USD per million tokens to the record of `.rules`, and back to a screen."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,6 +44,7 @@ class PriceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_price_file(path: Path) -> PriceTable:
     """YAML, of which JSON is a part. Raises CliError that names the place of what is wrong."""
+    import_module("yaml")  # what msgspec reads YAML with: its absence is reported like any package's
     try:
         # A file of comments only is an empty table.
         found = msgspec.yaml.decode(path.read_bytes(), type=PriceFile | None) or PriceFile()

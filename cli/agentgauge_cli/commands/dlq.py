@@ -97,6 +97,9 @@ def replay(
 
     A letter that is still not valid is not published. Exit code 1 when there was such a one.
     """
+    if bool(letters) == every:
+        raise CliError("say which letters to replay: PARTITION:OFFSET ..., or --all")
+
     from agentgauge.publish import BlockPublisher
 
     from agentgauge_cli.kafka import opened_log
@@ -104,8 +107,6 @@ def replay(
     from agentgauge_cli.rendering import print_json, waiting
     from agentgauge_cli.replay import Outcome, Replay, parse_repair, print_outcome, replay_letters
 
-    if bool(letters) == every:
-        raise CliError("say which letters to replay: PARTITION:OFFSET ..., or --all")
     repair = parse_repair(assignments or [], drops or [])
 
     async def run() -> Outcome:
