@@ -19,11 +19,11 @@ NOT_VALID: Final = "NOT VALID"
 
 
 class Filter(NamedTuple):
-    """Which events are printed; empty and 0 mean all."""
+    """Which events are printed; empty and None mean all."""
 
     agent: str = ""
     kind: str = ""
-    limit: int = 0
+    limit: int | None = None
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -53,15 +53,15 @@ async def print_events(log: Log, wanted: Filter, *, from_beginning: bool, as_jso
         for partition in range(await log.partitions(Topic.EVENTS))
     }
     show = _printer(as_json=as_json)
-    left = wanted.limit
+    printed = 0
     tail = log.tail(positions)
     try:
         while True:
             for batch in await tail.poll(POLL_S):
                 for found in (found for record in batch.records for found in contents(record, wanted)):
                     show(found)
-                    left -= 1
-                    if not left:
+                    printed += 1
+                    if printed == wanted.limit:
                         return
             sys.stdout.flush()
     finally:

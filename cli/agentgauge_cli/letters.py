@@ -61,7 +61,7 @@ async def newest_letters(log: Log, limit: int) -> list[Letter]:
     found: list[Letter] = []
     for partition in range(await log.partitions(Topic.DLQ)):
         found += await _newest_of(log, partition, limit)
-    found.sort(key=lambda letter: letter.record.timestamp_us, reverse=True)
+    found.sort(key=lambda letter: (letter.record.timestamp_us, letter.id), reverse=True)
     return found[:limit]
 
 

@@ -58,11 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """What the packages raise for a wrong setting or a missing part; each message is one sentence."""
+    from agentgauge.errors import ConfigError, NetworkError
     from agentgauge_cli.errors import CliError
     from agentgauge_processors.engine.contract import LogError
     from agentgauge_processors.engine.errors import StartupProblem
+    from agentgauge_sinks.contract import SinkError
 
-    return CliError, LogError, StartupProblem
+    return CliError, ConfigError, LogError, NetworkError, SinkError, StartupProblem
 
 
 def _complain(sentence: str) -> int:

@@ -25,8 +25,8 @@ def tail(
         str, typer.Option(metavar="KIND", callback=_kind, help="Only this kind: span, message, score ...")
     ] = "",
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, show_default=False, help="End after so many.")
-    ] = 0,
+        int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="End after so many.")
+    ] = None,
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="Begin with the oldest that the broker keeps.")
     ] = False,
