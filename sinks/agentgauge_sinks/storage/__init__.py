@@ -3,6 +3,16 @@
 Reading order: `tables`, `sink`, `rows`, `runs`, `results`, `positions`, `report`.
 """
 
+from agentgauge_sinks.contract import LogFactory
+from agentgauge_sinks.service import run_sink
 from agentgauge_sinks.storage.sink import StorageSink
 
-__all__ = ["StorageSink"]
+__all__ = ["StorageSink", "run_storage"]
+
+
+def run_storage(open_log: LogFactory, url: str) -> int:
+    """Write to the storage until SIGTERM or SIGINT; returns the exit code. Blocks.
+
+    Raises StartupProblem when the storage cannot be used, and what `open_log` raises.
+    """
+    return run_sink(StorageSink(url), open_log)
