@@ -26,6 +26,5 @@ COPY --from=build /packages /usr/local
 ENV AGENTGAUGE_DATA_DIR=/data PYTHONUNBUFFERED=1
 USER agentgauge
 WORKDIR /data
-VOLUME /data
 ENTRYPOINT ["agentgauge"]
 CMD ["--help"]
