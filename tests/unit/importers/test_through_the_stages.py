@@ -1,0 +1,97 @@
+"""The shipped sessions through the real stages: counts, tokens and costs equal the raw files'."""
+
+import zlib
+from collections.abc import Sequence
+from functools import partial
+from zipfile import ZipFile
+
+import pytest
+from tests.support.session_truth import session_truth
+from tests.support.simulation import EPOCH_US, Simulation
+
+from agentgauge_cli.demo_data import ARCHIVE, replay
+from agentgauge_cli.importers.publish import Options, publish_session
+from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.block import BlockHeaders, Resource, encode_block
+from agentgauge_schemas.group import VIEWS
+
+
+class SimulatedPublisher:
+    """Sends blocks as the SDK does, to a broker that answers at once."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def publish(
+        self,
+        producer: str,
+        seq: int,
+        events: Sequence[bytes],
+        *,
+        resource: Resource,
+        backfill: bool = False,
+        repeatable: bool = False,
+        final: bool = False,
+    ) -> None:
+        partition = zlib.crc32(producer.encode()) % self._simulation.sources
+        headers = BlockHeaders(producer, partition, seq, len(events), backfill=backfill)
+        value = encode_block(resource, events, repeatable=repeatable, final=final)
+        self._simulation.send(partition, (headers.encode(), value))
+
+
+def by(simulation: Simulation, view: str, attribute: str) -> dict[str, Aggregate]:
+    index = VIEWS[view].index(attribute)
+    sums: dict[str, Aggregate] = {}
+    for values, total in simulation.totals(view).items():
+        sums.setdefault(values[index], Aggregate()).add(total)
+    return sums
+
+
+def check(simulation: Simulation) -> None:
+    truth = session_truth()
+    assert {
+        model: (total.count, total.input_tokens, total.output_tokens, total.cost_nanousd)
+        for model, total in by(simulation, "llm", "model").items()
+    } == {
+        model: (of.responses, of.input, of.output, round(of.cost_usd(model) * 1e9))
+        for model, of in truth.models.items()
+    }
+    tools = by(simulation, "tool", "tool")
+    assert {tool: total.count for tool, total in tools.items()} == truth.calls
+    assert {tool: total.error_count for tool, total in tools.items() if total.errors} == truth.failed
+    assert sum(total.cost_nanousd for total in by(simulation, "llm", "model").values()) == 29_364_991_050
+    simulation.pass_time(11)  # accounts are published every 10 s
+    simulation.drain()
+    accounts = simulation.accounts()
+    assert sum(account.accepted for account in accounts.values()) == 591 + 765
+    assert not any(account.open or account.lost or account.rejected for account in accounts.values())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_replay_counts_once_however_often_it_is_made(times: int) -> None:
+    simulation = Simulation(sources=4, merges=2)
+    for _ in range(times):
+        replay(SimulatedPublisher(simulation), now_us=EPOCH_US)
+        simulation.drain()
+    check(simulation)
+    duplicates = sum(account.duplicates for account in simulation.accounts().values())
+    assert duplicates == (times - 1) * (591 + 765)
+
+
+def test_files_that_grow_between_imports_count_once() -> None:
+    simulation = Simulation(sources=4, merges=2)
+    with ZipFile(ARCHIVE) as archive:
+        files = {name: archive.read(name).splitlines() for name in archive.namelist()}
+    for share in (0.2, 0.21, 0.5, 0.77, 1.0):
+        published: set[str] = set()
+        for name, lines in files.items():
+            publish_session(
+                SimulatedPublisher(simulation),
+                lines[: int(share * len(lines))],
+                file=name,
+                still=partial(bool, share == 1.0),
+                options=Options(),
+                published=published,
+            )
+        simulation.drain()
+    check(simulation)
