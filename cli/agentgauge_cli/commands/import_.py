@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -51,6 +52,7 @@ def claude_code(
     """
     from agentgauge.publish import BlockPublisher
 
+    from agentgauge_cli.embedded.pacing import PacedPublisher, Pacer
     from agentgauge_cli.importers.delivery import require_broker, wait_until_delivered
     from agentgauge_cli.importers.files import find_files
     from agentgauge_cli.importers.publish import Options
@@ -64,12 +66,13 @@ def claude_code(
     from rich.progress import Progress
 
     with (
+        closing(Pacer(kafka, prefix)) as pacer,
         Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress,
         BlockPublisher(f"kafka://{kafka}", prefix=prefix) as publisher,
     ):
         reading = progress.add_task("Reading", total=size)
         reports = import_files(
-            publisher,
+            PacedPublisher(publisher, pacer),
             files,
             options=Options(project=project, content=not no_content),
             now_us=time.time_ns() // 1000,
@@ -78,6 +81,7 @@ def claude_code(
         )
         progress.update(reading, description="Delivering", total=None)
         wait_until_delivered(publisher)
+        pacer.wait()
     _print(reports, json=json)
 
 
