@@ -47,6 +47,8 @@ class Bridge:
         )
         await self._consumer.start()
         self._consumer.assign(list(self._taken))
+        # Whoever finds these offsets knows that there is a bridge to wait for.
+        await self._consumer.commit(self._taken)
 
     async def run(self) -> None:
         """Move records until cancelled. What is committed has been written to the log before."""
