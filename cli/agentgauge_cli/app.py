@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agentgauge_cli.commands import dlq, events, prices, topics, worker
+from agentgauge_cli.commands import dlq, doctor, events, import_, prices, schemas, sink, topics, up, worker
 
 app = typer.Typer(
     name="agentgauge",
@@ -37,11 +37,17 @@ def agentgauge(
     """Streaming observability for AI agents, on Kafka."""
 
 
+_START = "Start"
 _LOOK = "Look"
-_RUN = "Run"
+_OPERATE = "Operate on Kafka"
 
+app.command("up", rich_help_panel=_START)(up.up)
+app.add_typer(import_.app, name="import", rich_help_panel=_START)
+app.command("doctor", rich_help_panel=_LOOK)(doctor.doctor)
 app.add_typer(events.app, name="events", rich_help_panel=_LOOK)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=_LOOK)
-app.add_typer(topics.app, name="topics", rich_help_panel=_RUN)
-app.command("worker", rich_help_panel=_RUN)(worker.worker)
-app.add_typer(prices.app, name="prices", rich_help_panel=_RUN)
+app.add_typer(schemas.app, name="schemas", rich_help_panel=_LOOK)
+app.command("worker", rich_help_panel=_OPERATE)(worker.worker)
+app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATE)
+app.add_typer(sink.app, name="sink", rich_help_panel=_OPERATE)
+app.add_typer(prices.app, name="prices", rich_help_panel=_OPERATE)

@@ -40,7 +40,7 @@ def create(
     elif changes:
         rows = [[change.topic, change.action, str(change.partitions)] for change in changes]
         print_table(
-            f"Topics at {kafka}", [Column("topic"), Column("was"), Column("partitions", number=True)], rows
+            f"Topics at {kafka}", [Column("topic"), Column("change"), Column("partitions", number=True)], rows
         )
     else:
         typer.echo(f"All topics of {prefix!r} exist at {kafka}: nothing to do.")

@@ -1,7 +1,7 @@
 """`agentgauge worker`: run stages of the pipeline on a Kafka broker."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -21,6 +21,13 @@ class Stages(StrEnum):
     REDUCE = "reduce"
     MERGE = "merge"
     ALL = "all"
+
+
+STAGES: Final[dict[Stages, tuple[Literal["reduce", "merge"], ...]]] = {
+    Stages.REDUCE: ("reduce",),
+    Stages.MERGE: ("merge",),
+    Stages.ALL: ("reduce", "merge"),
+}
 
 
 def worker(
@@ -46,6 +53,5 @@ def worker(
     """
     from agentgauge_processors.engine.kafka import WorkerSettings, run_worker
 
-    wanted = ("reduce", "merge") if stages is Stages.ALL else (stages.value,)
-    settings = WorkerSettings(kafka=kafka, prefix=prefix, stages=wanted, slot=slot, data_dir=data_dir)
+    settings = WorkerSettings(kafka=kafka, prefix=prefix, stages=STAGES[stages], slot=slot, data_dir=data_dir)
     raise typer.Exit(run_worker(settings))

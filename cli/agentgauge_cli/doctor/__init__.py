@@ -1,0 +1,1 @@
+"""`agentgauge doctor`: what is wrong with a pipeline, and the cure."""
