@@ -1,11 +1,12 @@
 """The transactional producer of one partition of one stage: its id is what fences other owners."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.transaction_manager import TransactionState
 
 from agentgauge_processors.engine.contract import Message, Unavailable
 from agentgauge_processors.engine.kafka.connection import PRODUCER, Connection, stop_within
@@ -49,39 +50,61 @@ class TransactionalWriter:
         Must not be cancelled: a cancelled commit may commit, and the producer is stuck afterwards.
         """
         with log_errors(f"committing {self._id}"):
-            await self._producer.begin_transaction()
-            acknowledgements = await self._send(messages)
-            # Every one of them: a rejected batch does not stop aiokafka's commit.
-            await asyncio.gather(*acknowledgements)
-            commit = asyncio.ensure_future(self._producer.commit_transaction())
-            done, _ = await asyncio.wait({commit}, timeout=COMMIT_S)
-            if not done:
-                raise Unavailable(f"committing {self._id}: not confirmed within {COMMIT_S:.0f} s")
-            commit.result()
+            try:
+                await self._commit(messages)
+            except Exception as error:
+                # What fails first may only be a symptom: the sender was told in the background.
+                if (fatal := self._fatal_error()) is not None:
+                    raise fatal from error
+                raise
 
     async def close(self) -> None:
         """Give the connections back; what is open is left open. Takes 5 s at most."""
         await stop_within(self._producer)
 
-    async def _send(self, messages: Sequence[Message]) -> list[asyncio.Future[object]]:
+    async def _commit(self, messages: Sequence[Message]) -> None:
+        await self._producer.begin_transaction()
+        acknowledgements: list[asyncio.Future[object]] = []
+        try:
+            await self._send(messages, acknowledgements)
+        finally:
+            # Every one of them: a rejected batch does not stop aiokafka's commit.
+            await asyncio.gather(*acknowledgements)
+        commit = asyncio.ensure_future(self._producer.commit_transaction())
+        done, _ = await asyncio.wait({commit}, timeout=COMMIT_S)
+        if not done:
+            raise Unavailable(f"committing {self._id}: not confirmed within {COMMIT_S:.0f} s")
+        commit.result()
+
+    def _fatal_error(self) -> BaseException | None:
+        manager = self._producer._txn_manager
+        waiter: asyncio.Future[None] | None = manager._transaction_waiter
+        if manager.state is not TransactionState.FATAL_ERROR or waiter is None or not waiter.done():
+            return None
+        return waiter.exception()
+
+    async def _send(
+        self, messages: Sequence[Message], acknowledgements: list[asyncio.Future[object]]
+    ) -> None:
         """In batches of our own, which cost a sixth of single sends."""
         by_topic: dict[str, list[Message]] = {}
         for message in messages:
             by_topic.setdefault(message.topic.name_with(self._prefix), []).append(message)
-        acknowledgements: list[asyncio.Future[object]] = []
         for topic, of_topic in by_topic.items():
-            batch = self._producer.create_batch()
-            for message in of_topic:
-                if not _append(batch, message):
-                    batch.close()
-                    acknowledgements.append(
-                        await self._producer.send_batch(batch, topic, partition=self._partition)
-                    )
-                    batch = self._producer.create_batch()
-                    _append(batch, message)  # the first of a batch always fits
-            batch.close()
-            acknowledgements.append(await self._producer.send_batch(batch, topic, partition=self._partition))
-        return acknowledgements
+            for batch in self._batches(of_topic):
+                sent = await self._producer.send_batch(batch, topic, partition=self._partition)
+                acknowledgements.append(sent)
+
+    def _batches(self, messages: Iterable[Message]) -> Iterator[BatchBuilder]:
+        batch = self._producer.create_batch()
+        for message in messages:
+            if not _append(batch, message):
+                batch.close()
+                yield batch
+                batch = self._producer.create_batch()
+                _append(batch, message)  # the first of a batch always fits
+        batch.close()
+        yield batch
 
 
 def _append(batch: BatchBuilder, message: Message) -> bool:
