@@ -10,7 +10,6 @@ import msgspec
 
 from agentgauge_schemas.histogram import add as add_buckets
 from agentgauge_schemas.histogram import quantile
-from agentgauge_schemas.money import femto_to_nano
 
 SUMMED: Final = (
     "count",
@@ -25,10 +24,10 @@ SUMMED: Final = (
     "unspecified_tokens",
     "cost_nanousd",
     "reported_cost_nanousd",
-    "input_cost_fusd",
-    "cache_read_cost_fusd",
-    "cache_write_cost_fusd",
-    "output_cost_fusd",
+    "input_cost_nanousd",
+    "cache_read_cost_nanousd",
+    "cache_write_cost_nanousd",
+    "output_cost_nanousd",
 )
 COUNTED: Final = ("errors", "flags", "kinds")
 HISTOGRAMS: Final = ("duration_buckets", "ttft_buckets")
@@ -36,7 +35,7 @@ MAXIMA: Final = ("duration_max_us", "last_us")
 
 
 class Aggregate(msgspec.Struct, omit_defaults=True):
-    """Sums over events. Buckets as in `histogram`; costs in nano- or, by class, femto-dollars."""
+    """Sums over events. Buckets as in `histogram`; costs in nano-dollars."""
 
     count: int = 0
     """Spans."""
@@ -60,11 +59,12 @@ class Aggregate(msgspec.Struct, omit_defaults=True):
     """All costs: the computed ones, each event's rounded once, and the reported ones."""
     reported_cost_nanousd: int = 0
     """The part of it that the provider or the user stated; it has no class."""
-    input_cost_fusd: int = 0
-    """Computed cost of uncached input, femto-dollars; likewise the three below."""
-    cache_read_cost_fusd: int = 0
-    cache_write_cost_fusd: int = 0
-    output_cost_fusd: int = 0
+    input_cost_nanousd: int = 0
+    """Computed cost of uncached input, each event's rounded once; likewise the three below. Finer
+    units would not do: a total in femto-dollars leaves 64 bits at 18,446 USD."""
+    cache_read_cost_nanousd: int = 0
+    cache_write_cost_nanousd: int = 0
+    output_cost_nanousd: int = 0
     last_us: int = 0
     """The latest event's time."""
     kinds: dict[str, int] = {}
@@ -80,14 +80,14 @@ class Aggregate(msgspec.Struct, omit_defaults=True):
         return quantile(self.duration_buckets, q)
 
     def cost_by_class(self) -> dict[str, int]:
-        """Nano-dollars by class of token. Each class is rounded once, the total per event: the two
-        may differ by half a nano-dollar an event.
+        """Nano-dollars by class of token. Of an event each class is rounded, and the whole: the
+        classes' sum may differ from the total by two nano-dollars an event.
         """
         return {
-            "input": femto_to_nano(self.input_cost_fusd),
-            "cache_read": femto_to_nano(self.cache_read_cost_fusd),
-            "cache_write": femto_to_nano(self.cache_write_cost_fusd),
-            "output": femto_to_nano(self.output_cost_fusd),
+            "input": self.input_cost_nanousd,
+            "cache_read": self.cache_read_cost_nanousd,
+            "cache_write": self.cache_write_cost_nanousd,
+            "output": self.output_cost_nanousd,
             "reported": self.reported_cost_nanousd,
         }
 
@@ -110,18 +110,19 @@ class Aggregate(msgspec.Struct, omit_defaults=True):
             add_buckets(self.ttft_buckets, other.ttft_buckets)
             self.ttft_sum_us += other.ttft_sum_us
         tokens = other.input_tokens + other.cache_read_tokens + other.cache_write_5m_tokens
-        if tokens or other.output_tokens or other.cache_write_1h_tokens or other.reasoning_tokens:
+        tokens += other.output_tokens + other.cache_write_1h_tokens + other.reasoning_tokens
+        if tokens or other.output_cost_nanousd:
             self.input_tokens += other.input_tokens
             self.output_tokens += other.output_tokens
             self.cache_read_tokens += other.cache_read_tokens
             self.cache_write_5m_tokens += other.cache_write_5m_tokens
             self.cache_write_1h_tokens += other.cache_write_1h_tokens
             self.reasoning_tokens += other.reasoning_tokens
-            # Computed costs come of tokens only.
-            self.input_cost_fusd += other.input_cost_fusd
-            self.cache_read_cost_fusd += other.cache_read_cost_fusd
-            self.cache_write_cost_fusd += other.cache_write_cost_fusd
-            self.output_cost_fusd += other.output_cost_fusd
+            # Computed costs come of tokens only, but for a price per request: that counts as output.
+            self.input_cost_nanousd += other.input_cost_nanousd
+            self.cache_read_cost_nanousd += other.cache_read_cost_nanousd
+            self.cache_write_cost_nanousd += other.cache_write_cost_nanousd
+            self.output_cost_nanousd += other.output_cost_nanousd
         self.unspecified_tokens += other.unspecified_tokens
         self.cost_nanousd += other.cost_nanousd
         self.reported_cost_nanousd += other.reported_cost_nanousd

@@ -15,7 +15,7 @@ class Charge(NamedTuple):
     nanousd: int | None
     source: CostSource | None
     by_class: Cost | None = None
-    """Of a computed cost, femto-dollars."""
+    """Of a computed cost, nano-dollars, each class rounded by itself."""
     unpriced: bool = False
     """A call of a model whose price is unknown, or whose token counts contradict each other."""
 
@@ -51,7 +51,7 @@ def charge(event: HotEvent, prices: PriceBook, broker_us: int) -> Charge:
     if schedule is None:
         return UNPRICED
     cost = schedule.cost(event)
-    return Charge(femto_to_nano(sum(cost)), "computed", cost)
+    return Charge(femto_to_nano(sum(cost)), "computed", Cost(*map(femto_to_nano, cost)))
 
 
 def find_schedule(event: HotEvent, prices: PriceBook, broker_us: int) -> Schedule | None:

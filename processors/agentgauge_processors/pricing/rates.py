@@ -24,7 +24,7 @@ class Rates(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of one event, femto-dollars by class; the request price counts as output."""
+    """By class; the request price counts as output. A `Schedule` gives it in femto-dollars."""
 
     input: int
     cache_read: int

@@ -141,11 +141,11 @@ def _alike(special: Sequence[HotEvent], count: int) -> bool:
 def _charge_sums(result: Aggregate, cost: tuple[int, int, int, int]) -> None:
     """Where every event costs a whole number of nano-dollars, the sum needs no event."""
     (
-        result.input_cost_fusd,
-        result.cache_read_cost_fusd,
-        result.cache_write_cost_fusd,
-        result.output_cost_fusd,
-    ) = cost
+        result.input_cost_nanousd,
+        result.cache_read_cost_nanousd,
+        result.cache_write_cost_nanousd,
+        result.output_cost_nanousd,
+    ) = [amount // FEMTO_PER_NANO for amount in cost]
     result.cost_nanousd = sum(cost) // FEMTO_PER_NANO
 
 
@@ -160,10 +160,10 @@ def _charge_each(result: Aggregate, events: Sequence[HotEvent], prices: PriceBoo
         if charged.by_class is None:
             result.reported_cost_nanousd += charged.nanousd
         else:
-            result.input_cost_fusd += charged.by_class.input
-            result.cache_read_cost_fusd += charged.by_class.cache_read
-            result.cache_write_cost_fusd += charged.by_class.cache_write
-            result.output_cost_fusd += charged.by_class.output
+            result.input_cost_nanousd += charged.by_class.input
+            result.cache_read_cost_nanousd += charged.by_class.cache_read
+            result.cache_write_cost_nanousd += charged.by_class.cache_write
+            result.output_cost_nanousd += charged.by_class.output
     _flag(result, "unpriced", unpriced)
 
 
