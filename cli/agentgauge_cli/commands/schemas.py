@@ -15,7 +15,9 @@ def schemas() -> None:
 
 @app.command()
 def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Made if it is not there.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Made if it is not there.")
+    ],
 ) -> None:
     """Write one NAME.schema.json a record into DIR."""
     from agentgauge_cli.errors import CliError
