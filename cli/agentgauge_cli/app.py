@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from agentgauge_cli.commands import dlq, doctor, events, import_, prices, schemas, sink, topics, up, worker
+from agentgauge_cli.commands import (
+    dlq,
+    doctor,
+    events,
+    import_,
+    prices,
+    report,
+    schemas,
+    sink,
+    topics,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     name="agentgauge",
@@ -43,6 +55,7 @@ _OPERATE = "Operate on Kafka"
 
 app.command("up", rich_help_panel=_START)(up.up)
 app.add_typer(import_.app, name="import", rich_help_panel=_START)
+app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("doctor", rich_help_panel=_LOOK)(doctor.doctor)
 app.add_typer(events.app, name="events", rich_help_panel=_LOOK)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=_LOOK)

@@ -19,6 +19,7 @@ from agentgauge_schemas.topics import Topic
 LATE_S: Final = 60.0
 """A record that waits for longer than this is a warning."""
 COORDINATOR_TRIES: Final = 20
+COORDINATOR_PAUSE_S: Final = 0.5
 SKEW_WARN_S: Final = 2.0
 SKEW_FAIL_S: Final = 60.0
 PROBE_KEY: Final = b"doctor"
@@ -82,12 +83,17 @@ async def _coordinator(admin: AIOKafkaAdminClient, group: str) -> int:
     """The broker that keeps a group. The very first question makes a fresh broker create its topic for
     groups, which takes a moment.
     """
-    for _ in range(COORDINATOR_TRIES - 1):
+    tries = COORDINATOR_TRIES
+    while True:
         try:
-            return await admin.find_coordinator(group)
+            node: int = await admin.find_coordinator(group)
         except GroupCoordinatorNotAvailableError:
-            await asyncio.sleep(0.5)
-    return await admin.find_coordinator(group)
+            tries -= 1
+            if not tries:
+                raise
+            await asyncio.sleep(COORDINATOR_PAUSE_S)
+        else:
+            return node
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
