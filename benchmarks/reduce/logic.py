@@ -10,7 +10,6 @@ from typing import NamedTuple
 from agentgauge_processors.engine.contract import Record, Tick
 from agentgauge_processors.merge import MergeStage
 from agentgauge_processors.reduce import ReduceStage
-
 from benchmarks.reduce.shapes import SHAPES, blocks
 
 START_US = 1_795_000_000_000_000

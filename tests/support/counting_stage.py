@@ -19,8 +19,8 @@ from agentgauge_processors.engine.contract import (
     Record,
     StateError,
     Tick,
+    fingerprint,
 )
-from agentgauge_processors.engine.restore import fingerprint
 from agentgauge_schemas.topics import Topic
 
 _encode = msgspec.json.Encoder().encode

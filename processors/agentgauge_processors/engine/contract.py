@@ -12,6 +12,7 @@ A stage's state and the results that it explains are committed atomically; the i
 part of that state. So a result is never ahead of its state, and a restart continues exactly there.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -64,6 +65,11 @@ class Fingerprint(NamedTuple):
     timestamp_us: int
     crc: int
     """CRC-32 of the value (of b"" when it has none)."""
+
+
+def fingerprint(record: Record) -> Fingerprint:
+    """Of a record."""
+    return Fingerprint(record.offset, record.timestamp_us, zlib.crc32(record.value or b""))
 
 
 class Position(NamedTuple):

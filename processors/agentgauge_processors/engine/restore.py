@@ -1,16 +1,10 @@
 """Taking a partition over: fence, load, and check that the log is still the one the state belongs to."""
 
 import logging
-import zlib
 
-from agentgauge_processors.engine.contract import Fingerprint, Log, OffsetExpired, Position, Record, Stage
+from agentgauge_processors.engine.contract import Log, OffsetExpired, Position, Stage, fingerprint
 
 _logger = logging.getLogger(__name__)
-
-
-def fingerprint(record: Record) -> Fingerprint:
-    """What a position behind this record stands on."""
-    return Fingerprint(record.offset, record.timestamp_us, zlib.crc32(record.value or b""))
 
 
 async def restore(stage: Stage, log: Log, partition: int) -> None:

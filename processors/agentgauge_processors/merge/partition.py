@@ -1,6 +1,5 @@
 """Merge's state of one merge partition, and what one record of `.partials` does to it."""
 
-import zlib
 from collections.abc import Mapping
 
 import msgspec
@@ -13,6 +12,7 @@ from agentgauge_processors.engine.contract import (
     Record,
     StateError,
     Tick,
+    fingerprint,
 )
 from agentgauge_processors.merge.clock import Clock
 from agentgauge_processors.merge.group import Group, GroupState
@@ -36,7 +36,7 @@ class Head(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     next: int = 0
     incarnation: int = 0
-    fingerprint: tuple[int, int, int] | None = None
+    fingerprint: Fingerprint | None = None
     applied: dict[int, tuple[int, int]] = {}
     """Source partition -> incarnation and offset of the last entry applied."""
     clock: Clock = msgspec.field(default_factory=Clock)
@@ -63,6 +63,7 @@ class MergePartition:
         self.partition = partition
         self.head = Head(merge_partitions=merge_partitions)
         self.groups = Groups(partition, allowed_lateness_s, group_limit)
+        self._last: Record | None = None
         self._changed = False
         self._checkpointed_us = 0
         self._checkpointed_next = 0
@@ -86,8 +87,7 @@ class MergePartition:
         for shard, chunks in head.chunks.items():
             for chunk in range(chunks):
                 self._load_chunk(state, _shard_key(shard, chunk))
-        fingerprint = Fingerprint(*head.fingerprint) if head.fingerprint else None
-        return Position(head.next, fingerprint)
+        return Position(head.next, head.fingerprint)
 
     def _load_chunk(self, state: Mapping[bytes, bytes], key: bytes) -> None:
         try:
@@ -105,7 +105,7 @@ class MergePartition:
     def restart(self) -> None:
         """The log was replaced: begin at 0; what was applied stays applied."""
         self.head.next = 0
-        self.head.fingerprint = None
+        self.head.fingerprint = self._last = None
         self.head.incarnation += 1
         self._changed = True
 
@@ -121,10 +121,9 @@ class MergePartition:
         if record.offset < head.next:
             return
         head.next = record.offset + 1
-        value = record.value or b""
-        head.fingerprint = (record.offset, record.timestamp_us, zlib.crc32(value))
+        self._last = record
         try:
-            partials = decode_partials(value)
+            partials = decode_partials(record.value or b"")
         except msgspec.DecodeError:
             return  # not from reduce: the topic is ours alone, and the next record stands by itself
         version = version_of(head.incarnation, record.offset)
@@ -153,6 +152,9 @@ class MergePartition:
         outputs = [self._series(group, tick.now_us) for group in due]
         outputs += self._windows()
         state = self._shards()
+        if self._last is not None:
+            self.head.fingerprint = fingerprint(self._last)
+            self._last = None
         state.append((HEAD_KEY, _encode(self.head)))
         self._changed = False
         self._checkpointed_us, self._checkpointed_next = tick.now_us, self.head.next

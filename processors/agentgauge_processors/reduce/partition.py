@@ -1,6 +1,5 @@
 """Reduce's state of one source partition, and what one record does to it."""
 
-import zlib
 from collections.abc import Mapping
 
 import msgspec
@@ -13,6 +12,7 @@ from agentgauge_processors.engine.contract import (
     Record,
     StateError,
     Tick,
+    fingerprint,
 )
 from agentgauge_processors.pricing import PriceBook
 from agentgauge_processors.reduce.accounts import SHARDS, Accounts
@@ -37,7 +37,7 @@ class Head(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     next: int = 0
     incarnation: int = 0
-    fingerprint: tuple[int, int, int] | None = None
+    fingerprint: Fingerprint | None = None
     watermark: Watermark = msgspec.field(default_factory=Watermark)
     shards: list[int] = []
     """Shards that were ever written: each must be there when the state is loaded."""
@@ -63,6 +63,7 @@ class ReducePartition:
         self.entries: list[tuple[int, Entry]] = []
         """(merge partition, entry), in order."""
         self._prices = prices
+        self._last: Record | None = None
         self._dead: list[DeadLetter] = []
         self._dirty = False
         self._checkpointed_us = 0
@@ -86,13 +87,12 @@ class ReducePartition:
         self.accounts.load(state, head.shards, services=head.services)
         self.head = head
         self._checkpointed_next = head.next
-        fingerprint = Fingerprint(*head.fingerprint) if head.fingerprint else None
-        return Position(head.next, fingerprint)
+        return Position(head.next, head.fingerprint)
 
     def restart(self) -> None:
         """The log was replaced: begin at 0 under a new incarnation."""
         self.head.next = 0
-        self.head.fingerprint = None
+        self.head.fingerprint = self._last = None
         self.head.incarnation += 1
         self._dirty = True
 
@@ -107,8 +107,7 @@ class ReducePartition:
         if record.offset < self.head.next:
             return
         self.head.next = record.offset + 1
-        value = record.value or b""
-        self.head.fingerprint = (record.offset, record.timestamp_us, zlib.crc32(value))
+        self._last = record
         version = version_of(self.head.incarnation, record.offset)
         try:
             block = decode(record.headers, record.value)
@@ -233,6 +232,9 @@ class ReducePartition:
         self.head.shards = sorted(written.union(self.head.shards))
         self.head.services = self.head.services or self.accounts.has_services
         assert len(self.head.shards) <= SHARDS
+        if self._last is not None:
+            self.head.fingerprint = fingerprint(self._last)
+            self._last = None
         state.append((HEAD_KEY, _encode_head(self.head)))
         for letter in self._dead:
             messages.append(Message(Topic.DLQ, None, letter.value, tuple(letter.headers())))
