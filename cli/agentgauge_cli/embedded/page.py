@@ -2,33 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Final, NamedTuple
+from typing import Final
 
 from agentgauge_cli.rendering import Column, printable
+from agentgauge_cli.report_view import ReportTable, headline, remarks, report_tables
+from agentgauge_sinks.storage.report_model import Report
 
 REFRESH_S: Final = 5
 
 
-class PageTable(NamedTuple):
-    """One table of the page; the cells are text, not HTML."""
-
-    title: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]
-
-
-def render_page(
-    subtitle: str, addresses: Mapping[str, str], problems: Mapping[str, str], tables: Sequence[PageTable]
-) -> str:
+def render_page(report: Report, addresses: Mapping[str, str], problems: Mapping[str, str]) -> str:
     """The whole document. `addresses` name what else listens here; `problems` are shown first."""
     body = [
         "<header><h1>agentgauge</h1>",
-        f"<p>{_text(subtitle)}</p>",
+        f"<p>{_text(headline(report))}</p>",
         "<dl>",
         *(f"<dt>{_text(name)}</dt><dd><code>{_text(at)}</code></dd>" for name, at in addresses.items()),
         "</dl></header>",
         *(f'<p class="problem">{_text(part)}: {_text(why)}</p>' for part, why in problems.items()),
-        *(_table(table) for table in tables),
+        *(_table(table) for table in report_tables(report)),
+        *(f"<p>{_text(remark)}</p>" for remark in remarks(report)),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>agentgauge</title>'
@@ -38,22 +31,18 @@ def render_page(
     )
 
 
-def _table(table: PageTable) -> str:
-    if not table.rows:
-        return f'<section><h2>{_text(table.title)}</h2><p class="empty">nothing yet</p></section>'
+def _table(table: ReportTable) -> str:
     head = "".join(f"<th{_align(column)}>{_text(column.title)}</th>" for column in table.columns)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{_align(column)}>{_text(cell)}</td>" for column, cell in zip(table.columns, row, strict=True)
-        )
-        + "</tr>"
-        for row in table.rows
-    )
+    rows = "".join(f"<tr>{_row(table, row)}</tr>" for row in table.rows)
     return (
         f'<section><h2>{_text(table.title)}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div></section>"
     )
+
+
+def _row(table: ReportTable, row: Sequence[str]) -> str:
+    cells = zip(table.columns, row, strict=True)
+    return "".join(f"<td{_align(column)}>{_text(cell)}</td>" for column, cell in cells)
 
 
 def _align(column: Column) -> str:
@@ -80,5 +69,4 @@ th { text-align: left; font-weight: 500; color: var(--dim); font-size: .85rem }
 th, td { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
 .number { text-align: right; font-variant-numeric: tabular-nums; padding-right: 0; padding-left: .9rem }
 .problem { color: var(--bad); border-left: 3px solid; padding-left: .75rem }
-.empty { color: var(--dim); margin: 0 }
 """

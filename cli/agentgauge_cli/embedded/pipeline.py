@@ -15,17 +15,19 @@ from agentgauge_cli.embedded.datadir import DataDir
 from agentgauge_cli.embedded.forwarder import Forwarder
 from agentgauge_cli.embedded.housekeeping import Positions, keep_house
 from agentgauge_cli.embedded.mirror import Mirror
+from agentgauge_cli.embedded.page import render_page
 from agentgauge_cli.embedded.ports import LOOPBACK, listen, port_of
 from agentgauge_cli.embedded.stages import StageHost
 from agentgauge_cli.embedded.status import StatusServer
-from agentgauge_processors.engine.contract import Stage
-from agentgauge_processors.engine.sqlite import SqliteLog
+from agentgauge_processors.engine.contract import Log, Stage
+from agentgauge_processors.engine.sqlite import SqliteLog, wall_clock_us
 from agentgauge_processors.merge import MergeStage
 from agentgauge_processors.reduce import ReduceStage
 from agentgauge_schemas.topics import DEFAULT_PREFIX, Topic
 from agentgauge_sinks import Sink, SinkRunner
 from agentgauge_sinks.prometheus import PrometheusSink
 from agentgauge_sinks.storage import StorageSink
+from agentgauge_sinks.storage.report import build_report
 
 _logger = logging.getLogger(__name__)
 
@@ -64,6 +66,11 @@ class EmbeddedPipeline:
         self._directory = DataDir(settings.data_dir)
         self._open = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def log(self) -> Log:
+        """What the stages and sinks run on, for who wants to follow the results."""
+        return self._log
 
     @property
     def storage_url(self) -> str:
@@ -136,7 +143,7 @@ class EmbeddedPipeline:
             opening.push_async_callback(part.stop)
             await part.start()
             self._run(opening, part.run())
-        server = StatusServer(status, _page, self._problems)
+        server = StatusServer(status, self._page, self._problems)
         opening.push_async_callback(server.stop)
         await server.start()
         # Last in, first out: whoever connects finds everything running.
@@ -213,6 +220,15 @@ class EmbeddedPipeline:
     def _problems(self) -> dict[str, str]:
         return {sink.sink.name: sink.failure for sink in self._sinks if sink.failure}
 
+    async def _page(self) -> str:
+        report = await asyncio.to_thread(build_report, self.storage_url, wall_clock_us())
+        addresses = {
+            "agents publish to": f"kafka://{self.kafka}",
+            "Prometheus scrapes": self.metrics_url,
+            "data directory": str(self._directory.path.resolve()),
+        }
+        return render_page(report, addresses, self._problems())
+
     async def _unless_a_part_fails(self, work: Coroutine[Any, Any, None]) -> None:
         wanted = asyncio.create_task(work)
         try:
@@ -228,7 +244,3 @@ class EmbeddedPipeline:
 
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
-
-
-async def _page() -> str:
-    return ""

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def until_signal(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> 
 async def serve(settings: EmbeddedSettings, stopping: asyncio.Event) -> None:
     """The embedded pipeline, until `stopping`. Raises what entering `EmbeddedPipeline` raises."""
     async with EmbeddedPipeline(settings) as pipeline:
-        say = console(stderr=True).print
+        say = partial(console(stderr=True).print, soft_wrap=True)
         say("agentgauge is up. Stop it with Ctrl-C.")
         say(f"  agents publish to   kafka://{pipeline.kafka}")
         say(f"  status page         {pipeline.status_url}")
@@ -49,7 +50,7 @@ async def serve_on(
 
     Missing topics are created. Raises StartupProblem and CliError.
     """
-    say = console(stderr=True).print
+    say = partial(console(stderr=True).print, soft_wrap=True)
     async with Connection(kafka).admin() as admin:
         found = await partition_counts(admin, prefix)
     events = found.get(Topic.EVENTS, DEFAULT_EVENTS_PARTITIONS)

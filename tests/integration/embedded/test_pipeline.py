@@ -128,6 +128,20 @@ async def test_records_that_every_reader_has_passed_leave_the_log(tmp_path: Path
         assert caught.value.first == ends[partition] - 1
 
 
+async def test_the_page_shows_the_report_and_refreshes_itself(tmp_path: Path) -> None:
+    async with EmbeddedPipeline(settings(tmp_path)) as pipeline:
+        status, page = await get(pipeline.status_url)
+        assert status == 200
+        assert "Nothing was counted yet." in page
+        await publish_sessions(pipeline.kafka)
+        await pipeline.drained()
+        status, page = await get(pipeline.status_url)
+        assert status == 200
+        for text_of_page in ("claude-opus-4-6", 'http-equiv="refresh"', pipeline.metrics_url):
+            assert text_of_page in page
+        assert await get(f"{pipeline.status_url}/healthz") == (200, '{"status": "ok", "problems": {}}')
+
+
 async def test_it_ends_when_asked_to(tmp_path: Path) -> None:
     stopping = asyncio.Event()
     async with EmbeddedPipeline(settings(tmp_path)) as pipeline:

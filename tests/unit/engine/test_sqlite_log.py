@@ -1,15 +1,16 @@
-"""What SqliteLog promises beyond the contract that all carriers share."""
+"""SqliteLog: the contract that all carriers share, and what this one promises beyond it."""
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.log_contract import PARTITIONS, LogContract, NewLog
 
 from agentgauge_processors.engine.contract import (
     Append,
     Checkpoint,
-    Fenced,
     LogError,
     Message,
     OffsetExpired,
@@ -33,6 +34,20 @@ class Clock:
         return self.now_us
 
 
+class TestInAFile(LogContract):
+    @pytest.fixture
+    def new_log(self, tmp_path: Path) -> Iterator[NewLog]:
+        logs: list[SqliteLog] = []
+
+        def new() -> SqliteLog:
+            logs.append(SqliteLog(tmp_path / "state.sqlite", merge_partitions=PARTITIONS))
+            return logs[-1]
+
+        yield new
+        for log in logs:
+            log.disconnect()
+
+
 async def test_records_come_back_in_order_with_headers_and_the_logs_own_time() -> None:
     with SqliteLog(":memory:", now_us=Clock(77)) as log:
         await log.append([Append(1, event(b"a")), Append(1, event(b"b")), Append(0, event(b"c"))])
@@ -41,14 +56,6 @@ async def test_records_come_back_in_order_with_headers_and_the_logs_own_time() -
         assert records[0].headers == (("seq", b"1"), ("flag", b""))
         assert await log.end_offset(Topic.EVENTS, 1) == 2
         assert await log.end_offset(Topic.EVENTS, 0) == 1
-
-
-async def test_a_read_stops_at_max_bytes_but_gives_at_least_one_record() -> None:
-    with SqliteLog(":memory:") as log:
-        await log.append([Append(0, event(b"x" * 100)) for _ in range(5)])
-        assert len(await log.read(Topic.EVENTS, 0, 0, max_bytes=1)) == 1
-        assert len(await log.read(Topic.EVENTS, 0, 0, max_bytes=250)) == 3
-        assert await log.read(Topic.EVENTS, 0, 5) == []
 
 
 async def test_a_compacted_topic_keeps_the_newest_record_of_a_key() -> None:
@@ -61,58 +68,6 @@ async def test_a_compacted_topic_keeps_the_newest_record_of_a_key() -> None:
         assert [(r.offset, r.key, r.value) for r in records] == [(1, b"b", b"1"), (2, b"a", b"2")]
         await log.append([Append(1, Message(Topic.SERIES, b"a", b"other partition"))])
         assert len(await log.read(Topic.SERIES, 0, 0)) == 2
-
-
-async def test_equal_keys_of_a_topic_that_is_not_compacted_are_all_kept() -> None:
-    with SqliteLog(":memory:") as log:
-        await log.append([Append(0, event(b"1")), Append(0, event(b"2"))])
-        assert len(await log.read(Topic.EVENTS, 0, 0)) == 2
-
-
-async def test_a_checkpoint_writes_state_and_outputs_together() -> None:
-    with SqliteLog(":memory:") as log:
-        assert await log.open("merge", Topic.MERGE_STATE, 2) == {}
-        outputs = [Message(Topic.SERIES, b"k", b"v1"), Message(Topic.WINDOWS, b"w", b"v2")]
-        await log.commit(
-            "merge", Topic.MERGE_STATE, 2, Checkpoint([(b"head", b"1"), (b"shard", b"2")], outputs)
-        )
-        await log.commit("merge", Topic.MERGE_STATE, 2, Checkpoint([(b"shard", None)], []))
-        assert await log.open("merge", Topic.MERGE_STATE, 2) == {b"head": b"1"}
-        assert [r.value for r in await log.read(Topic.SERIES, 2, 0)] == [b"v1"]
-        assert [r.value for r in await log.read(Topic.WINDOWS, 2, 0)] == [b"v2"]
-
-
-async def test_a_new_owner_fences_the_old_one_and_nothing_of_its_checkpoint_remains(tmp_path: Path) -> None:
-    path = tmp_path / "state.sqlite"
-    with SqliteLog(path) as old, SqliteLog(path) as new:
-        await old.open("reduce", Topic.REDUCE_STATE, 0)
-        await new.open("reduce", Topic.REDUCE_STATE, 0)
-        with pytest.raises(Fenced):
-            await old.commit(
-                "reduce",
-                Topic.REDUCE_STATE,
-                0,
-                Checkpoint([(b"head", b"old")], [Message(Topic.DLQ, None, b"x")]),
-            )
-        assert await new.end_offset(Topic.DLQ, 0) == 0
-        await new.commit("reduce", Topic.REDUCE_STATE, 0, Checkpoint([(b"head", b"new")], []))
-        assert await old.open("reduce", Topic.REDUCE_STATE, 0) == {b"head": b"new"}
-
-
-async def test_the_owner_of_one_partition_or_stage_does_not_own_another() -> None:
-    with SqliteLog(":memory:") as log:
-        await log.open("reduce", Topic.REDUCE_STATE, 0)
-        for stage, topic, partition in [("reduce", Topic.REDUCE_STATE, 1), ("merge", Topic.MERGE_STATE, 0)]:
-            with pytest.raises(Fenced):
-                await log.commit(stage, topic, partition, Checkpoint([(b"head", b"1")], []))
-
-
-async def test_a_partition_that_was_given_back_cannot_be_committed() -> None:
-    with SqliteLog(":memory:") as log:
-        await log.open("reduce", Topic.REDUCE_STATE, 0)
-        await log.close("reduce", 0)
-        with pytest.raises(Fenced):
-            await log.commit("reduce", Topic.REDUCE_STATE, 0, Checkpoint([(b"head", b"1")], []))
 
 
 async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
