@@ -11,7 +11,7 @@ from agentgauge_processors.engine.contract import Batch, Log, Tail
 from agentgauge_schemas.topics import Topic
 from agentgauge_sinks.contract import Backpressure, Displaced, Sink
 
-POLL_S: Final = 1.0
+POLL_S: Final = 0.5
 PACE_S: Final = 0.1
 """The shortest time between two polls: small batches gather meanwhile, which costs a sink less."""
 FIRST_DELAY_S: Final = 0.5

@@ -9,6 +9,7 @@ from tests.support.pipeline import FakeClock, Pipeline, llm_call, tool_call
 from agentgauge_processors.engine.contract import Append, Message
 from agentgauge_processors.engine.errors import StartupProblem
 from agentgauge_processors.engine.sqlite import SqliteLog
+from agentgauge_schemas.event import Event
 from agentgauge_schemas.topics import Topic
 from agentgauge_sinks.prometheus import PrometheusSink
 
@@ -88,7 +89,7 @@ async def test_le_buckets_are_exact_at_the_advised_boundaries(
 async def test_tools_agents_and_odd_events(
     pipeline: Pipeline, log: SqliteLog, sink: PrometheusSink, clock: FakeClock
 ) -> None:
-    events = [
+    events: list[Event | bytes] = [
         tool_call(),
         tool_call(status="error", error_type="timeout"),
         llm_call(model="nobody-knows-it"),
