@@ -1,12 +1,10 @@
-"""SqliteLog: the contract that all carriers share, and what this one promises beyond it."""
+"""What SqliteLog promises beyond the contract that all carriers share."""
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.log_contract import PARTITIONS, LogContract, NewLog
 
 from agentgauge_processors.engine.contract import (
     Append,
@@ -32,20 +30,6 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now_us
-
-
-class TestInAFile(LogContract):
-    @pytest.fixture
-    def new_log(self, tmp_path: Path) -> Iterator[NewLog]:
-        logs: list[SqliteLog] = []
-
-        def new() -> SqliteLog:
-            logs.append(SqliteLog(tmp_path / "state.sqlite", merge_partitions=PARTITIONS))
-            return logs[-1]
-
-        yield new
-        for log in logs:
-            log.disconnect()
 
 
 async def test_records_come_back_in_order_with_headers_and_the_logs_own_time() -> None:
