@@ -4,8 +4,14 @@ import logging
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from agentgauge_processors.engine.contract import Batch, Fingerprint, Log, OffsetExpired, Position
-from agentgauge_processors.engine.restore import fingerprint
+from agentgauge_processors.engine.contract import (
+    Batch,
+    Fingerprint,
+    Log,
+    OffsetExpired,
+    Position,
+    fingerprint,
+)
 from agentgauge_schemas.topics import DEFINITIONS, Topic
 from agentgauge_sinks.contract import Displaced
 from agentgauge_sinks.storage.tables import offsets, producers, series, windows
