@@ -20,6 +20,10 @@ MAX_BLOCK_BYTES: Final = 1 << 20
 MAX_DECODED_BYTES: Final = 8 * (1 << 20)
 """A larger value is not decoded at all."""
 
+MAX_PRODUCER_LENGTH: Final = 256
+"""Characters of a producer id: longer ones are nobody's."""
+MAX_FLUSH_MS: Final = 86_400_000
+
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -38,6 +42,11 @@ class Resource(msgspec.Struct, frozen=True, omit_defaults=True):
     client_id: str = ""
     sdk: str = ""
     process: int = 0
+
+    def trimmed(self, length: int) -> "Resource":
+        """With no text longer than that: what is kept or repeated must not grow with its sender."""
+        texts = ((name, text) for name, text in msgspec.structs.asdict(self).items() if isinstance(text, str))
+        return msgspec.structs.replace(self, **{name: text[:length] for name, text in texts})
 
 
 class Block(msgspec.Struct, omit_defaults=True):
@@ -100,13 +109,24 @@ class BlockHeaders(msgspec.Struct, frozen=True):
                 format=found.get("format", b"json").decode(),
                 schema=int(found["schema"]),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError) as error:  # Kafka headers may be null
             raise ForeignRecord(f"not a block of agentgauge: {error!r} in its headers") from None
-        if not (0 <= result.seq <= 1 << 62 and 0 <= result.count <= 100_000 and result.producer):
-            raise ForeignRecord("not a block of agentgauge: sequence, count or producer out of range")
+        if not result.is_in_range():
+            raise ForeignRecord("not a block of agentgauge: a number or the producer is out of range")
         if result.schema > SCHEMA_VERSION or result.format != "json":
             raise UnknownVersion(result)
         return result
+
+    def is_in_range(self) -> bool:
+        """Whether the numbers can be meant: some of them are kept, and summed, in states."""
+        return (
+            0 < len(self.producer) <= MAX_PRODUCER_LENGTH
+            and self.partition >= 0
+            and 0 <= self.seq <= 1 << 62
+            and 0 <= self.count <= 100_000
+            and 0 <= self.flush_ms <= MAX_FLUSH_MS
+            and self.schema >= 1
+        )
 
 
 def encode_block(

@@ -66,6 +66,20 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(letter, value=value, origin_headers=origin)
 
 
+def cut_headers(headers: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
+    """The first 64 kB of a record's headers, those without a value left out: enough for any of ours."""
+    kept, size = [], 0
+    for name, value in headers:
+        # A client may send a header without a value, whatever the types say.
+        if value is None:
+            continue
+        size += len(name.encode()) + len(value)
+        if size > KEPT_BYTES:
+            break
+        kept.append((name, value))
+    return tuple(kept)
+
+
 def cut(value: bytes) -> tuple[bytes, int, str]:
     """(value, 0, "") as it is, or the first 64 kB of a value above 4 MB with its size and SHA-256."""
     if len(value) <= MAX_VALUE_BYTES:

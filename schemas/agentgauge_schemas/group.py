@@ -7,7 +7,7 @@ group is `crc32(key) % partitions`; both are part of schema version 1.
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -27,7 +27,7 @@ MAX_ATTRIBUTE_LENGTH: Final = 256
 """Characters of an attribute value that a key keeps."""
 
 _encode = msgspec.json.Encoder().encode
-_decode_list = msgspec.json.Decoder(list[str]).decode
+_decode_key = msgspec.json.Decoder(Annotated[list[str], msgspec.Meta(min_length=1)]).decode
 
 
 @lru_cache(maxsize=100_000)
@@ -49,13 +49,17 @@ def merge_partition(key: str, partitions: int) -> int:
 
 def parse_key(key: str) -> tuple[str, tuple[str, ...]]:
     """View and attribute values of a key. Raises msgspec.DecodeError."""
-    view, *values = _decode_list(key.encode())
+    view, *values = _decode_key(key.encode())
     return view, tuple(values)
 
 
 def describe(view: str, values: Sequence[str]) -> dict[str, str]:
-    """Attribute -> value; an overflow group says so in every attribute."""
-    attributes = VIEWS[view]
-    if values and values[0] == OVERFLOW:
+    """Attribute -> value; an overflow group says so in every attribute. A view that a later version
+    knows, or gave more attributes, has numbers for their names.
+    """
+    attributes = VIEWS.get(view, ())
+    if values and values[0] == OVERFLOW and attributes:
         return dict.fromkeys(attributes, OVERFLOW)
+    if len(attributes) != len(values):
+        attributes = tuple(str(number) for number in range(1, len(values) + 1))
     return dict(zip(attributes, values, strict=True))

@@ -48,7 +48,8 @@ class PriceBook:
                 return ModelPrices(((Condition(), Schedule(_override_rates(override))),))
         prices = published_prices(provider, model, service_tier)
         multiplier = overrides.service_tiers.get(service_tier)
-        if prices is None or multiplier is None:
+        # Where the published prices know the tier, they are the tier's already.
+        if prices is None or multiplier is None or prices != published_prices(provider, model, ""):
             return prices
         return ModelPrices(
             tuple((condition, _scaled(schedule, multiplier)) for condition, schedule in prices.schedules)

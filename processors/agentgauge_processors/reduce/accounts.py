@@ -1,14 +1,16 @@
 """The delivery accounts of one source partition: booked, kept in shards, published, folded."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
 from agentgauge_processors.engine.contract import Message, StateError
 from agentgauge_processors.validation import DecodedBlock
 from agentgauge_schemas.account import Account, ServiceTotals, service_key
-from agentgauge_schemas.block import BlockHeaders, Resource
+from agentgauge_schemas.block import BlockHeaders
+from agentgauge_schemas.group import MAX_ATTRIBUTE_LENGTH
 from agentgauge_schemas.topics import Topic
 
 SHARDS = 16
@@ -16,8 +18,14 @@ PUBLISH_EVERY_US = 10_000_000
 FOLD_AFTER_US = 8 * 86_400_000_000
 """Retention of `.events` and a day: nothing of such a producer can come back from the log."""
 
+MAX_DROP_REASONS = 64
+OTHER_REASONS = "other"
+"""Names come from outside: an account must not grow with them."""
+
 FOREIGN = "foreign"
 """The account of records that nobody's headers claim."""
+
+_Kept = TypeVar("_Kept")
 
 _encode_state = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -58,10 +66,15 @@ class Accounts:
 
     def describe(self, account: Account, block: DecodedBlock) -> None:
         """Take over what a block says about its producer."""
-        resource: Resource = block.resource
-        account.project, account.service, account.host = resource.project, resource.service, resource.host
+        resource = block.resource
+        account.project = resource.project[:MAX_ATTRIBUTE_LENGTH]
+        account.service = resource.service[:MAX_ATTRIBUTE_LENGTH]
+        account.host = resource.host[:MAX_ATTRIBUTE_LENGTH]
         # A block that was sent again, or late, must not take back what a later one said.
-        for reason, count in block.dropped.items():
+        for name, count in block.dropped.items():
+            reason = name[:MAX_ATTRIBUTE_LENGTH]
+            if reason not in account.dropped and len(account.dropped) >= MAX_DROP_REASONS:
+                reason = OTHER_REASONS
             account.dropped[reason] = max(count, account.dropped.get(reason, 0))
         if block.headers.seq + block.headers.count >= account.next:
             account.queue_depth = block.queue_depth
@@ -104,12 +117,12 @@ class Accounts:
         return state, messages
 
     def load(self, state: Mapping[bytes, bytes], shards: Iterable[int], *, services: bool) -> None:
-        """Read a checkpoint back. Raises StateError when one of its shards is missing."""
+        """Read a checkpoint back. Raises StateError when one of its shards is missing or unreadable."""
         for number in shards:
-            for account in _decode_accounts(_part(state, b"accounts-%d" % number)):
+            for account in _part(state, b"accounts-%d" % number, _decode_accounts):
                 self._by_producer[account.producer] = account
         if services:
-            for totals in _decode_services(_part(state, b"services")):
+            for totals in _part(state, b"services", _decode_services):
                 self._services[service_key(totals.project, totals.service, self.partition)] = totals
         # What was not yet published is not in the state: publish every account once.
         self._unpublished = dict.fromkeys(self._by_producer, 0)
@@ -145,7 +158,8 @@ class Accounts:
             totals.lost += account.lost + account.missing
             for reason, count in account.dropped.items():
                 totals.dropped[reason] = totals.dropped.get(reason, 0) + count
-            totals.version = max(totals.version, account.version)
+            # Of accounts that are folded at once, the last folded may be the one seen first.
+            totals.version = max(totals.version + 1, account.version)
             del self._by_producer[account.producer]
             self._unpublished.pop(account.producer, None)
             self._dirty.add(_shard(account.producer))
@@ -159,8 +173,8 @@ def _shard(producer: str) -> int:
     return zlib.crc32(producer.encode()) % SHARDS
 
 
-def _part(state: Mapping[bytes, bytes], key: bytes) -> bytes:
+def _part(state: Mapping[bytes, bytes], key: bytes, decode: Callable[[bytes], list[_Kept]]) -> list[_Kept]:
     try:
-        return state[key]
-    except KeyError:
-        raise StateError(f"the checkpoint lacks its part {key.decode()}") from None
+        return decode(state[key])
+    except (KeyError, msgspec.DecodeError) as error:
+        raise StateError(f"the checkpoint lacks its part {key.decode()} ({error!r})") from None

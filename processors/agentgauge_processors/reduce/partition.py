@@ -21,8 +21,8 @@ from agentgauge_processors.reduce.watermark import Watermark
 from agentgauge_processors.validation import BlockFault, DecodedBlock, EventFault, decode
 from agentgauge_schemas.account import Account
 from agentgauge_schemas.block import BlockHeaders, encode_block
-from agentgauge_schemas.dlq import DeadLetter, cut
-from agentgauge_schemas.group import merge_partition
+from agentgauge_schemas.dlq import DeadLetter, cut, cut_headers
+from agentgauge_schemas.group import MAX_ATTRIBUTE_LENGTH, merge_partition
 from agentgauge_schemas.partials import Entry, PaneAggregate, Progress
 from agentgauge_schemas.results import version_of
 from agentgauge_schemas.topics import Topic
@@ -123,9 +123,10 @@ class ReducePartition:
         self.accounts.describe(account, block)
         self._dirty = True
         if ranges != [(headers.seq, headers.seq + headers.count)]:
-            kept = [index - headers.seq for low, high in ranges for index in range(low, high)]
+            kept = [seq - headers.seq for low, high in ranges for seq in range(low, high)]
             events = [events[index] for index in kept]
-            faults = [fault for fault in block.faults if fault.index in set(kept)]
+            new = set(kept)
+            faults = [fault for fault in block.faults if fault.index in new]
         else:
             faults = block.faults
         if faults:
@@ -173,7 +174,7 @@ class ReducePartition:
                 producer=headers.producer if headers else "",
                 seq=headers.seq if headers else -1,
                 count=headers.count if headers else 0,
-                origin_headers=record.headers,
+                origin_headers=cut_headers(record.headers),
                 size=size,
                 sha256=sha256,
             )
@@ -189,7 +190,8 @@ class ReducePartition:
             flush_ms=block.headers.flush_ms,
             backfill=block.headers.backfill,
         )
-        value, size, sha256 = cut(encode_block(block.resource, [fault.raw]))
+        resource = block.resource.trimmed(MAX_ATTRIBUTE_LENGTH)  # it is repeated in each letter
+        value, size, sha256 = cut(encode_block(resource, [fault.raw]))
         return DeadLetter(
             value=value,
             kind="event",

@@ -150,10 +150,22 @@ def _lenient(identity: BlockHeaders, value: bytes, cause: Exception) -> tuple[_F
     """
     try:
         loose = json.loads(value)
-        raws = [json.dumps(event).encode() for event in loose.pop("events", [])]
-        return msgspec.convert(loose, _Frame), raws
+        events = loose.pop("events", [])
+        if not isinstance(events, list):
+            raise TypeError
+        frame = msgspec.convert(loose, _Frame)
+        msgspec.json.encode(frame)  # a lone surrogate in it could not be written again
+        return frame, [_text(event) for event in events]
     except (ValueError, TypeError, AttributeError, RecursionError, msgspec.ValidationError):
         raise BlockFault("undecodable", f"not a block: {cause}", identity) from None
+
+
+def _text(event: object) -> bytes:
+    """An event's JSON, no longer than it came: a limit on its size is a limit on what was sent."""
+    try:
+        return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # a lone surrogate: refused as an event, in ASCII
+        return json.dumps(event).encode()
 
 
 def _event(index: int, raw: bytes) -> HotEvent | EventFault:
