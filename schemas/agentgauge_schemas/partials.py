@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.aggregate import PackedAggregate
 
 SCHEMA_VERSION: Final = 1
 PANE_S: Final = 10
@@ -21,7 +21,7 @@ class PaneAggregate(msgspec.Struct, array_like=True):
 
     key: str
     pane: int
-    aggregate: Aggregate
+    aggregate: PackedAggregate
 
 
 class Entry(msgspec.Struct, array_like=True):

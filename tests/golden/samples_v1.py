@@ -5,8 +5,10 @@ Frozen with them: a field that a later version adds is not added here.
 
 from typing import get_args
 
+import msgspec
+
 from agentgauge_schemas.account import Account, ServiceTotals
-from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.aggregate import Aggregate, PackedAggregate
 from agentgauge_schemas.block import Block, BlockHeaders, Resource
 from agentgauge_schemas.dlq import DeadLetter
 from agentgauge_schemas.event import CheckpointFile, Event, Kind
@@ -156,11 +158,13 @@ AGGREGATE = Aggregate(
     kinds={"log": 2},
 )
 
+PACKED = PackedAggregate(**msgspec.structs.asdict(AGGREGATE))
+
 PARTIALS = Partials(
     schema=1,
     sources=8,
     entries=[
-        Entry(3, 1, 42, True, [PaneAggregate('["tool","shop","planner","Bash"]', 177_089_040, AGGREGATE)]),
+        Entry(3, 1, 42, True, [PaneAggregate('["tool","shop","planner","Bash"]', 177_089_040, PACKED)]),
         Entry(3, 1, 43, False, []),
     ],
     progress=[Progress(3, 1, 44, TIME_US, False), Progress(4, 0, 0, 0, True)],

@@ -3,7 +3,7 @@
 import msgspec
 
 from agentgauge_processors.merge.windows import Window, WindowId
-from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.aggregate import Aggregate, PackedAggregate
 from agentgauge_schemas.partials import PANE_S
 from agentgauge_schemas.results import WindowSummary
 
@@ -15,7 +15,7 @@ class GroupState(msgspec.Struct, array_like=True):
     """What a checkpoint keeps of a group."""
 
     key: str
-    total: Aggregate
+    total: PackedAggregate
     version: int
     published_version: int
     windows: list[Window]
@@ -44,7 +44,7 @@ class Group:
         self.view = view
         self.attributes = attributes
         self.shard = shard
-        self.total = Aggregate()
+        self.total = PackedAggregate()
         self.version = -1
         self.published_version = -1
         self.published_us = 0
@@ -54,14 +54,13 @@ class Group:
 
     def current(self) -> Aggregate:
         """All that was ever counted: the total and the open panes."""
-        result = Aggregate()
-        result.add(self.total)
+        result = self.total.named()
         for (size_s, _), window in self.windows.items():
             if size_s == PANE_S and not window.closed:
                 result.add(window.total)
         return result
 
-    def limit_errors(self, aggregate: Aggregate) -> None:
+    def limit_errors(self, aggregate: PackedAggregate) -> None:
         """Error types come from outside: beyond 64 of a group they are counted as "other"."""
         limited: dict[str, int] = {}
         for name, count in aggregate.errors.items():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from agentgauge_processors.merge.group import Group, summarize
 from agentgauge_processors.merge.windows import SECOND_US, Window, WindowId, retention_s, windows_of
-from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.aggregate import PackedAggregate
 from agentgauge_schemas.group import describe, overflow_key, parse_key
 from agentgauge_schemas.partials import PANE_S, PaneAggregate
 
@@ -28,7 +28,7 @@ class Groups:
         """Totals or summaries that readers have not got yet."""
         self.revised: dict[tuple[str, WindowId], Window] = {}
         """Closed windows whose value readers have not got yet."""
-        self.parts: dict[PartId, Aggregate] = {}
+        self.parts: dict[PartId, PackedAggregate] = {}
         """What belongs to windows that are not in memory."""
         self.watermark_s = 0
         self._partition = partition
@@ -66,7 +66,7 @@ class Groups:
         else:
             self._add_part(group, PANE_S, start_s, aggregate)
             flags = group.total.flags
-            flags["late"] = flags.get("late", 0) + aggregate.count
+            flags["late"] = flags.get("late", 0) + aggregate.count + sum(aggregate.kinds.values())
             self._add_up(group, start_s, aggregate)
 
     def advance(self, watermark_s: int) -> None:
@@ -125,7 +125,7 @@ class Groups:
         if window.size_s == PANE_S:
             self._add_up(group, window.start_s, window.total)
 
-    def _add_up(self, group: Group, pane_s: int, aggregate: Aggregate) -> None:
+    def _add_up(self, group: Group, pane_s: int, aggregate: PackedAggregate) -> None:
         """Add to the total and to the windows above the pane."""
         group.total.add(aggregate)
         for window_id in windows_of(pane_s)[1:]:
@@ -137,7 +137,7 @@ class Groups:
             elif self._left_memory(*window_id):
                 self._add_part(group, *window_id, aggregate)
             else:
-                added = Window(*window_id, Aggregate())
+                added = Window(*window_id, PackedAggregate())
                 added.total.add(aggregate)
                 self._insert(group, added)
 
@@ -162,6 +162,6 @@ class Groups:
         leaves_s = window.end_s + retention_s(window.size_s, self._lateness_s)
         heapq.heappush(self._leaving, (leaves_s, (window.size_s, window.start_s), key))
 
-    def _add_part(self, group: Group, size_s: int, start_s: int, aggregate: Aggregate) -> None:
-        part = self.parts.setdefault((group.key, size_s, start_s), Aggregate())
+    def _add_part(self, group: Group, size_s: int, start_s: int, aggregate: PackedAggregate) -> None:
+        part = self.parts.setdefault((group.key, size_s, start_s), PackedAggregate())
         part.add(aggregate)

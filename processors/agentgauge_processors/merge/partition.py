@@ -124,7 +124,7 @@ class MergePartition:
         self._last = record
         try:
             partials = decode_partials(record.value or b"")
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return  # not from reduce: the topic is ours alone, and the next record stands by itself
         version = version_of(head.incarnation, record.offset)
         for entry in partials.entries:
@@ -197,7 +197,7 @@ class MergePartition:
                 part=0,
                 version=version,
                 revision=window.revision,
-                total=window.total,
+                total=window.total.named(),
             )
             window.revision += 1
             messages.append(_window_message(key, record))
@@ -211,7 +211,7 @@ class MergePartition:
                 start_us=start_s * SECOND_US,
                 part=version + 1,
                 version=version,
-                total=total,
+                total=total.named(),
             )
             messages.append(_window_message(key, record))
         self.groups.revised.clear()

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.aggregate import PackedAggregate
 from agentgauge_schemas.results import WINDOW_SIZES_S
 
 SECOND_US: Final = 1_000_000
@@ -36,7 +36,7 @@ class Window(msgspec.Struct, array_like=True):
 
     size_s: int
     start_s: int
-    total: Aggregate
+    total: PackedAggregate
     closed: bool = False
     revision: int = 0
 

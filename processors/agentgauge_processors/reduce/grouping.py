@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from agentgauge_processors.pricing import PriceBook
 from agentgauge_processors.reduce.measure import measure
-from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.aggregate import PackedAggregate
 from agentgauge_schemas.block import Resource
 from agentgauge_schemas.conventions import EXECUTE_TOOL, FUNCTION, LLM_OPERATIONS
 from agentgauge_schemas.event import HotEvent, Kind
@@ -61,7 +61,7 @@ def group_events(
             _flag(aggregate, members, ahead)
         sums.add(leaf_keys(resource, leaf[1:], only_user), leaf[0], aggregate)
     if only_user is None:
-        for (pane, user), aggregate in _by_user(valid, resource, prices, broker_us):
+        for (pane, user), aggregate in _by_user(valid, resource, prices, broker_us, ahead):
             sums.add((group_key("user", (resource.project, user)),), pane, aggregate)
     return sums.result()
 
@@ -87,19 +87,23 @@ def leaf_keys(resource: Resource, leaf: tuple[str | None, ...], user: str | None
 
 
 def _by_user(
-    events: list[HotEvent], resource: Resource, prices: PriceBook, broker_us: int
-) -> Iterable[tuple[tuple[int, str], Aggregate]]:
-    sets: dict[tuple[int, str, str, str | None], list[HotEvent]] = {}
+    events: list[HotEvent], resource: Resource, prices: PriceBook, broker_us: int, ahead: set[int]
+) -> Iterable[tuple[tuple[int, str], PackedAggregate]]:
+    sets: dict[tuple[int, str, Kind, str | None, str | None, str | None], list[HotEvent]] = {}
     for event in events:
         user = event.user or resource.user
         if user:
-            key = (event.time_us // PANE_US, user, event.kind, event.operation)
+            pane = event.time_us // PANE_US
+            key = (pane, user, event.kind, event.operation, event.provider, event.model)
             try:
                 sets[key].append(event)
             except KeyError:
                 sets[key] = [event]
-    for (pane, user, _, _), members in sets.items():
-        yield (pane, user), measure(members, prices, broker_us)
+    for (pane, user, *_), members in sets.items():
+        aggregate = measure(members, prices, broker_us)
+        if ahead:
+            _flag(aggregate, members, ahead)
+        yield (pane, user), aggregate
 
 
 class _Sums:
@@ -108,17 +112,17 @@ class _Sums:
     """
 
     def __init__(self) -> None:
-        self._sets: list[Aggregate] = []
+        self._sets: list[PackedAggregate] = []
         self._members: dict[tuple[str, int], list[int]] = {}
 
-    def add(self, keys: Iterable[str], pane: int, aggregate: Aggregate) -> None:
+    def add(self, keys: Iterable[str], pane: int, aggregate: PackedAggregate) -> None:
         number = len(self._sets)
         self._sets.append(aggregate)
         for key in keys:
             self._members.setdefault((key, pane), []).append(number)
 
     def result(self) -> list[PaneAggregate]:
-        shared: dict[tuple[int, ...], Aggregate] = {}
+        shared: dict[tuple[int, ...], PackedAggregate] = {}
         groups = []
         for (key, pane), numbers in self._members.items():
             if len(numbers) == 1:
@@ -130,8 +134,8 @@ class _Sums:
             groups.append(PaneAggregate(key, pane, aggregate))
         return groups
 
-    def _sum(self, numbers: Iterable[int]) -> Aggregate:
-        total = Aggregate()
+    def _sum(self, numbers: Iterable[int]) -> PackedAggregate:
+        total = PackedAggregate()
         for number in numbers:
             total.add(self._sets[number])
         return total
@@ -149,7 +153,7 @@ def _clamp_to_broker(events: list[HotEvent], broker_us: int) -> set[int]:
     return ahead
 
 
-def _flag(aggregate: Aggregate, members: list[HotEvent], ahead: set[int]) -> None:
+def _flag(aggregate: PackedAggregate, members: list[HotEvent], ahead: set[int]) -> None:
     count = len([event for event in members if id(event) in ahead])
     if count:
         aggregate.flags["future"] = count

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from agentgauge_processors.pricing import PriceBook, charge, consistent, find_schedule, is_model_call
-from agentgauge_schemas.aggregate import Aggregate
+from agentgauge_schemas.aggregate import PackedAggregate
 from agentgauge_schemas.event import HotEvent
+from agentgauge_schemas.group import MAX_ATTRIBUTE_LENGTH
 from agentgauge_schemas.histogram import DURATION_UNIT_US, ZERO, upper
 from agentgauge_schemas.money import FEMTO_PER_NANO
 
@@ -21,7 +22,7 @@ _UPPER_US: Final = [math.floor(upper(index) * DURATION_UNIT_US) for index in ran
 """The largest whole microsecond of each bucket: a search in it is faster than a logarithm."""
 
 
-def measure(events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> Aggregate:
+def measure(events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> PackedAggregate:
     """Sum up events that share kind, operation, provider and model; all of them count."""
     errors: dict[str, int] = {}
     durations: dict[int, int] = {}
@@ -32,7 +33,7 @@ def measure(events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> Ag
         if event.time_us > last:
             last = event.time_us
         if event.status != "ok":
-            kind = event.error_type or "error"
+            kind = (event.error_type or "error")[:MAX_ATTRIBUTE_LENGTH]
             errors[kind] = errors.get(kind, 0) + 1
         duration = event.duration_us
         if duration is not None:
@@ -68,7 +69,7 @@ def measure(events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> Ag
             or not event.sampled
         ):
             special.append(event)
-    result = Aggregate(input_tokens=input_tokens, output_tokens=output_tokens, last_us=last)
+    result = PackedAggregate(input_tokens=input_tokens, output_tokens=output_tokens, last_us=last)
     first = events[0]
     if first.kind == "span":
         result.count = len(events)
@@ -86,7 +87,7 @@ def measure(events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> Ag
 
 
 def _special(
-    result: Aggregate, events: Sequence[HotEvent], special: list[HotEvent]
+    result: PackedAggregate, events: Sequence[HotEvent], special: list[HotEvent]
 ) -> tuple[Sequence[HotEvent], list[HotEvent]]:
     """Count what only some events have; returns the events without roll-ups, and the special ones."""
     _flag(result, "unsampled", len([event for event in special if not event.sampled]))
@@ -108,7 +109,7 @@ def _special(
 
 
 def _cost(
-    result: Aggregate,
+    result: PackedAggregate,
     events: Sequence[HotEvent],
     special: Sequence[HotEvent],
     prices: PriceBook,
@@ -138,7 +139,7 @@ def _alike(special: Sequence[HotEvent], count: int) -> bool:
     )
 
 
-def _charge_sums(result: Aggregate, cost: tuple[int, int, int, int]) -> None:
+def _charge_sums(result: PackedAggregate, cost: tuple[int, int, int, int]) -> None:
     """Where every event costs a whole number of nano-dollars, the sum needs no event."""
     (
         result.input_cost_nanousd,
@@ -149,7 +150,9 @@ def _charge_sums(result: Aggregate, cost: tuple[int, int, int, int]) -> None:
     result.cost_nanousd = sum(cost) // FEMTO_PER_NANO
 
 
-def _charge_each(result: Aggregate, events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> None:
+def _charge_each(
+    result: PackedAggregate, events: Sequence[HotEvent], prices: PriceBook, broker_us: int
+) -> None:
     unpriced = 0
     for event in events:
         charged = charge(event, prices, broker_us)
@@ -167,6 +170,6 @@ def _charge_each(result: Aggregate, events: Sequence[HotEvent], prices: PriceBoo
     _flag(result, "unpriced", unpriced)
 
 
-def _flag(result: Aggregate, name: str, count: int) -> None:
+def _flag(result: PackedAggregate, name: str, count: int) -> None:
     if count:
         result.flags[name] = count
