@@ -1,0 +1,1 @@
+"""Where blocks go: Kafka, the terminal, or a list in memory."""
