@@ -9,7 +9,15 @@ from typing import Final
 import msgspec
 
 from agentgauge_cli.letters import Letter
-from agentgauge_cli.rendering import NOTHING, Column, bytes_text, print_table, printable, time_text
+from agentgauge_cli.rendering import (
+    NOTHING,
+    Column,
+    bytes_text,
+    print_table,
+    print_text,
+    printable,
+    time_text,
+)
 
 SHOWN_BYTES: Final = 16 * 1024
 """Of a value that is not JSON."""
@@ -89,11 +97,11 @@ def print_letters(letters: Sequence[Letter]) -> None:
     summaries = [summary(letter) for letter in letters]
     columns = [
         Column("letter"),
-        Column("time (UTC)", from_width=100),
+        Column("time (UTC)", number=True, spare=1),
         Column("what"),
         Column("reason"),
-        Column("producer", from_width=140),
-        Column("error"),
+        Column("producer", spare=2),
+        Column("error", shortest=40),
     ]
     rows = [
         [one.letter, time_text(one.time_us), one.kind, one.reason, one.producer or NOTHING, one.error]
@@ -122,9 +130,10 @@ def print_letter(letter: Letter) -> None:
         "size": bytes_text(head.bytes) + (f" (cut here; SHA-256 {shown.sha256})" if shown.sha256 else ""),
     }
     for name, fact in facts.items():
-        print(f"{name:<9} {printable(fact)}")
+        print_text(f"{name:<9} {fact}", indent=" " * 10)
     if shown.headers:
-        print("headers   " + printable("  ".join(f"{name}={value}" for name, value in shown.headers.items())))
+        listed = "  ".join(f"{name}={value}" for name, value in shown.headers.items())
+        print_text(f"{'headers':<9} {listed}", indent=" " * 10)
     print()
     for line in _value_lines(letter.record.value or b""):
         print(line)

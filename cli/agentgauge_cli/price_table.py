@@ -164,8 +164,8 @@ def print_price(price: Price) -> None:
             Column(title, number=True)
             for title in ("input", "cache read", "write 5 min", "write 1 h", "output")
         ),
-        Column("reasoning", number=True, from_width=100),
-        Column("1,000 requests", number=True, from_width=100),
+        Column("reasoning", number=True, spare=1),
+        Column("1,000 requests", number=True, spare=1),
     ]
     rows = [
         [

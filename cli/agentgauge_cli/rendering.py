@@ -5,11 +5,12 @@ is not interpreted. Times are UTC.
 """
 
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -27,9 +28,11 @@ class Column(NamedTuple):
 
     title: str
     number: bool = False
-    """Aligned to the right."""
-    from_width: int = 0
-    """On a narrower terminal it is left out."""
+    """Aligned to the right, and never cut."""
+    shortest: int = 24
+    """To so many characters a narrow terminal may cut it."""
+    spare: int = 0
+    """Above 0: left out where a terminal is too narrow for all, the highest first."""
 
 
 def print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -43,28 +46,47 @@ def print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[s
 
 def _print_rich(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     screen = console()
-    shown = [index for index, column in enumerate(columns) if column.from_width <= screen.width]
-    table = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="dim",
-    )
-    for index in shown:
-        column = columns[index]
-        # Names give way before numbers do: a cropped number is a wrong number.
+    natural = [
+        max(len(column.title), *(cell_len(row[index]) for row in rows))
+        for index, column in enumerate(columns)
+    ]
+    table = Table(box=SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False, header_style="dim")
+    widths = fitted(columns, natural, screen.width)
+    for index, width in widths.items():
+        justify: Literal["left", "right"] = "right" if columns[index].number else "left"
         table.add_column(
-            column.title, justify="right" if column.number else "left", no_wrap=True, overflow="ellipsis",
-            min_width=max((len(row[index]) for row in rows), default=0) if column.number else None,
-        )  # fmt: skip
+            columns[index].title, justify=justify, no_wrap=True, overflow="ellipsis", width=width
+        )
     for row in rows:
-        table.add_row(*(Text(row[index]) for index in shown))
+        table.add_row(*(Text(row[index]) for index in widths))
+    screen.print(Text(title, style="bold"))
     screen.print(table)
+    screen.print()
+
+
+def fitted(columns: Sequence[Column], natural: Sequence[int], available: int) -> dict[int, int]:
+    """Which columns are shown, and how wide. Spare ones go first, then names are cut, numbers never."""
+    widths = dict(enumerate(natural))
+
+    def excess() -> int:
+        return sum(widths.values()) + 2 * (len(widths) - 1) - available
+
+    def cuttable(index: int) -> int:
+        return 0 if columns[index].number else max(0, widths[index] - columns[index].shortest)
+
+    while excess() > sum(map(cuttable, widths)):
+        spare = max(widths, key=lambda index: columns[index].spare)
+        if not columns[spare].spare:
+            break
+        del widths[spare]
+    while excess() > 0 and any(map(cuttable, widths)):
+        widths[max(widths, key=cuttable)] -= 1
+    return widths
 
 
 def _print_plain(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -78,6 +100,14 @@ def _print_plain(title: str, columns: Sequence[Column], rows: Sequence[Sequence[
         )
         print("  " + "  ".join(padded).rstrip())
     print()
+
+
+def print_text(text: str, *, indent: str = "") -> None:
+    """A sentence: wrapped on a terminal, with all lines but the first indented; one line in a pipe."""
+    line = printable(text)
+    if sys.stdout.isatty():
+        line = textwrap.fill(line, console().width, subsequent_indent=indent, break_on_hyphens=False)
+    print(line)
 
 
 def print_json(value: object) -> None:

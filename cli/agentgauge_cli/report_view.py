@@ -6,20 +6,21 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from agentgauge_cli.rendering import NOTHING, Column, duration_text, plural, print_table, printable
+from agentgauge_cli.rendering import NOTHING, Column, duration_text, plural, print_table, print_text
 from agentgauge_sinks.storage.report_model import Loss, Report, Timed, Used
 
 SHOWN_LOSSES: Final = 20
+UNKNOWN: Final = "unknown"
 
 _CALLS: Final = (Column("calls", number=True), Column("errors", number=True))
 _TOKENS: Final = (
     Column("input", number=True),
-    Column("cache read", number=True, from_width=110),
-    Column("cache write", number=True, from_width=120),
+    Column("cache read", number=True, spare=2),
+    Column("cache write", number=True, spare=3),
     Column("output", number=True),
 )
 _COST: Final = Column("cost USD", number=True)
-_TIMES: Final = (Column("p50", number=True, from_width=100), Column("p95", number=True))
+_TIMES: Final = (Column("p50", number=True, spare=1), Column("p95", number=True))
 
 
 class ReportTable(NamedTuple):
@@ -32,12 +33,12 @@ class ReportTable(NamedTuple):
 
 def print_report(report: Report) -> None:
     """All of it, to stdout."""
-    print(headline(report))
+    print_text(headline(report))
     print()
     for table in report_tables(report):
         print_table(*table)
     for remark in remarks(report):
-        print(printable(remark))
+        print_text(remark, indent="    ")
 
 
 def headline(report: Report) -> str:
@@ -49,6 +50,7 @@ def headline(report: Report) -> str:
         f"{_with_errors(totals.llm_calls, 'LLM call', totals.llm_errors)}, "
         f"{_with_errors(totals.tool_calls, 'tool call', totals.tool_errors)}, "
         f"{totals.input_tokens:,} input and {totals.output_tokens:,} output tokens, {totals.cost_usd} USD"
+        + (f" without {plural(totals.unpriced, 'unpriced call')}" if totals.unpriced else "")
     )
 
 
@@ -88,14 +90,16 @@ def _used_rows(rows: Sequence[tuple[str, Used]]) -> list[list[str]]:
     return [
         [
             name, f"{row.calls:,}", f"{row.errors:,}", f"{row.input_tokens:,}", f"{row.cache_read_tokens:,}",
-            f"{row.cache_write_tokens:,}", f"{row.output_tokens:,}", _padded(row.cost_usd, decimals), *_times(row),
+            f"{row.cache_write_tokens:,}", f"{row.output_tokens:,}", _cost(row, decimals), *_times(row),
         ]
         for name, row in rows
     ]  # fmt: skip
 
 
-def _padded(cost_usd: str, decimals: int) -> str:
-    whole, _, fraction = cost_usd.partition(".")
+def _cost(row: Used, decimals: int) -> str:
+    if row.unpriced == row.calls:
+        return UNKNOWN  # and not 0
+    whole, _, fraction = row.cost_usd.partition(".")
     return f"{whole}.{fraction.ljust(decimals, '0')}"
 
 
@@ -110,7 +114,8 @@ def _times(row: Timed) -> list[str]:
 def remarks(report: Report) -> Iterator[str]:
     """What the figures do not say: unknown prices, odd events, and every loss by its producer."""
     if report.unpriced_models:
-        yield f"No price is known for {_counts(report.unpriced_models, 'call')}: the cost lacks them."
+        models = ", ".join(f"{model} ({plural(n, 'call')})" for model, n in report.unpriced_models.items())
+        yield f"No price is known for {models}: the cost lacks them."
     if report.flags:
         yield f"Odd events, counted and flagged: {_counts(report.flags)}."
     if report.overflow:
@@ -127,7 +132,7 @@ def _delivered(report: Report) -> str:
     parts = [f"{plural(producers.accepted, 'event')} delivered"]
     parts += [f"{producers.duplicates:,} duplicates left out"] if producers.duplicates else []
     parts += [f"{producers.rejected:,} rejected"] if producers.rejected else []
-    return f"{', '.join(parts)}; {'these were lost:' if report.losses else 'none lost.'}"
+    return f"{', '.join(parts)}; {'losses:' if report.losses else 'none lost.'}"
 
 
 def losses(report: Report) -> Iterator[str]:
@@ -156,7 +161,8 @@ def _what(loss: Loss) -> Iterator[str]:
     if any(loss.dropped.values()):
         yield f"it dropped {plural(sum(loss.dropped.values()), 'event')} itself ({_counts(loss.dropped)})"
     if loss.ended_silently:
-        yield f"ended without saying so, about {plural(loss.about, 'event')} went with it"
+        queued = f"about {plural(loss.about, 'event')} went with it" if loss.about else "with nothing queued"
+        yield f"ended without saying so, {queued}"
 
 
 def _counts(counts: Mapping[str, int], noun: str = "") -> str:

@@ -6,6 +6,7 @@ from agentgauge_cli.rendering import (
     Column,
     bytes_text,
     duration_text,
+    fitted,
     plural,
     print_table,
     printable,
@@ -71,8 +72,32 @@ def test_what_steers_a_terminal_is_escaped(text: str, shown: str) -> None:
 
 def test_a_table_in_a_pipe_is_aligned_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [["x" * 200, "7"], ["[bold]b", "1,234"]]
-    print_table("Things", [Column("name", from_width=500), Column("count", number=True)], rows)
+    print_table("Things", [Column("name", spare=1), Column("count", number=True)], rows)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Things"
     assert lines[2] == f"  {'x' * 200}      7"
     assert lines[3] == "  " + "[bold]b".ljust(200) + "  1,234"
+
+
+NAME, CALLS, P50, P95 = (
+    Column("name"),
+    Column("calls", number=True),
+    Column("p50", number=True, spare=1),
+    Column("p95", number=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("available", "widths"),
+    [
+        (80, {0: 30, 1: 6, 2: 7, 3: 7}),  # all of it
+        (54, {0: 28, 1: 6, 2: 7, 3: 7}),  # the name is cut
+        (50, {0: 24, 1: 6, 2: 7, 3: 7}),  # as short as it may be
+        (49, {0: 30, 1: 6, 3: 7}),  # p50 is spared
+        (10, {0: 24, 1: 6, 3: 7}),  # numbers are never cut
+    ],
+)
+def test_a_narrow_terminal_spares_columns_and_cuts_names_never_numbers(
+    available: int, widths: dict[int, int]
+) -> None:
+    assert fitted([NAME, CALLS, P50, P95], [30, 6, 7, 7], available) == widths
