@@ -86,7 +86,7 @@ def test_partials_of_version_1_decode() -> None:
 def test_partials_accept_what_a_later_version_adds_at_the_end() -> None:
     schema, sources, entries, progress = msgspec.msgpack.decode(golden("partials.msgpack"))
     for entry in entries:
-        entry[4] = [[key, pane, {**aggregate, "later": 1}, "later"] for key, pane, aggregate in entry[4]]
+        entry[4] = [[key, pane, [*aggregate, "later"], "later"] for key, pane, aggregate in entry[4]]
         entry.append("later")
     later = [schema, sources, entries, [[*item, "later"] for item in progress], "later"]
     assert decode_partials(msgspec.msgpack.encode(later)) == samples.PARTIALS
