@@ -1,6 +1,7 @@
 """From a block to the rows of its events: the same events, costs and times that reduce counts."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -21,25 +22,25 @@ class EventRow(NamedTuple):
     time_us: int
     duration_us: int | None
     kind: str
-    operation: str | None
-    event_type: str | None
-    name: str | None
+    operation: str
+    event_type: str
+    name: str
     project: str
     environment: str
     service: str
     release: str
-    agent: str | None
-    user_id: str | None
-    session_id: str | None
-    conversation_id: str | None
-    trace_id: str | None
-    span_id: str | None
-    parent_id: str | None
-    provider: str | None
-    model: str | None
-    tool: str | None
+    agent: str
+    user_id: str
+    session_id: str
+    conversation_id: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    provider: str
+    model: str
+    tool: str
     status: str
-    error_type: str | None
+    error_type: str
     ttft_us: int | None
     input_tokens: int
     output_tokens: int
@@ -49,8 +50,8 @@ class EventRow(NamedTuple):
     reasoning_tokens: int
     unspecified_tokens: int
     cost_nanousd: int | None
-    cost_source: str | None
-    unpriced: bool
+    cost_source: str
+    unpriced: int
     body: str
 
     @property
@@ -105,13 +106,13 @@ def _rows(
 ) -> Iterable[EventRow]:
     resource = block.resource
     producer, project, environment = (
-        text(block.headers.producer) or "",
-        text(resource.project) or "",
-        text(resource.environment) or "",
+        text(block.headers.producer),
+        text(resource.project),
+        text(resource.environment),
     )
-    service, release = text(resource.service) or "", text(resource.release) or ""
-    agent, user = text(resource.agent) or None, text(resource.user) or None
-    session, conversation = text(resource.session_id) or None, text(resource.conversation_id) or None
+    service, release = text(resource.service), text(resource.release)
+    agent, user = text(resource.agent), text(resource.user)
+    session, conversation = text(resource.session_id), text(resource.conversation_id)
     # The resource joins the event's own text: what is stored of it is one JSON object again.
     body_head = '{"resource":' + _encode(resource).decode() + ","
     for index in indexes:
@@ -130,25 +131,25 @@ def _rows(
             event.time_us,
             event.duration_us,
             event.kind,
-            text(event.operation),
-            text(event.event_type),
+            _name(event.operation),
+            _name(event.event_type),
             text(place.name),
             project,
             environment,
             service,
             release,
-            text(event.agent) or agent,
-            text(event.user) or user,
+            _name(event.agent) or agent,
+            _name(event.user) or user,
             text(place.session_id) or session,
             text(place.conversation_id) or conversation,
-            text(place.trace_id) or None,
+            text(place.trace_id),
             text(place.span_id),
-            text(place.parent_id) or None,
-            text(event.provider),
-            text(event.model),
-            text(event.tool),
+            text(place.parent_id),
+            _name(event.provider),
+            _name(event.model),
+            _name(event.tool),
             event.status,
-            text(event.error_type),
+            _name(event.error_type),
             event.time_to_first_token_us,
             counted * event.input_tokens,
             counted * event.output_tokens,
@@ -158,19 +159,25 @@ def _rows(
             counted * event.reasoning_tokens,
             counted * event.unspecified_tokens,
             charged.nanousd,
-            charged.source,
-            charged.unpriced,
+            charged.source or "",
+            int(charged.unpriced),
             body_head + body[1:],
         )
 
 
-def text(value: object) -> str | None:
-    """What a text column takes of a value: at most 256 characters, and none that PostgreSQL refuses."""
+def text(value: object) -> str:
+    """What a text column takes of a value: at most 256 characters, and none that PostgreSQL refuses;
+    "" for what is no text.
+    """
     if not isinstance(value, str):
-        return None
+        return ""
     if "\0" in value:
         value = value.replace("\0", "\ufffd")
     return value[:MAX_ATTRIBUTE_LENGTH]
+
+
+# For fields that repeat from event to event.
+_name = lru_cache(maxsize=10_000)(text)
 
 
 def _place(raw: bytes) -> _Place:

@@ -23,23 +23,23 @@ def runs_of(events: Iterable[EventRow]) -> list[Row]:
     """What these events add to the runs that they belong to, sorted: one row a run."""
     by_run: dict[tuple[str, str], list[EventRow]] = {}
     for event in events:
-        if event.trace_id is not None:
+        if event.trace_id:
             by_run.setdefault((event.project, event.trace_id), []).append(event)
     return [_run(project, trace, by_run[project, trace]) for project, trace in sorted(by_run)]
 
 
 def _run(project: str, trace_id: str, events: Sequence[EventRow]) -> Row:
     """A row of `runs`, in the order of its columns."""
-    roots = [event for event in events if event.parent_id is None and event.kind in ("span", "start")]
+    roots = [event for event in events if not event.parent_id and event.kind in ("span", "start")]
     return (
         project,
         trace_id,
         min([event.status for event in roots if event.kind == "span"], default=OPEN),
         # Of several roots, and of several users, the greatest name: any will do, if it is always the same.
-        max([event.name or "" for event in roots], default=""),
-        max([event.agent or "" for event in roots], default=""),
-        max([event.user_id or "" for event in events]),
-        max([event.session_id or "" for event in events]),
+        max([event.name for event in roots], default=""),
+        max([event.agent for event in roots], default=""),
+        max([event.user_id for event in events]),
+        max([event.session_id for event in events]),
         min([event.time_us - (event.duration_us or 0) for event in events]),
         max([event.time_us for event in events]),
         len(events),

@@ -84,7 +84,7 @@ async def test_events_are_stored_with_what_they_cost(
         engine, "SELECT producer, seq, operation, model, status, cost_nanousd FROM events ORDER BY seq"
     ) == [
         ("p", 0, "chat", "claude-haiku-4-5-20251001", "ok", 1_500_000),
-        ("p", 1, "execute_tool", None, "error", None),
+        ("p", 1, "execute_tool", "", "error", None),
     ]
 
 
@@ -196,7 +196,7 @@ async def test_odd_text_is_stored_as_far_as_a_database_takes_it(
     await pipeline.publish("p", 0, [odd, broken])
     await store(StorageSink(url), log)
     stored = rows(engine, "SELECT agent, trace_id, length(name) FROM events ORDER BY seq")
-    assert stored[0] == ("a\ufffdb", None, 256)
+    assert stored[0] == ("a\ufffdb", "", 256)
 
 
 async def test_an_event_of_the_future_counts_when_the_broker_had_it(
