@@ -20,15 +20,17 @@ test: $(VENV) ## Run every test that this machine can run; say at the end which 
 lint: $(VENV) ## Style, format, types and the rule who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy .
 	@$(BIN)/lint-imports
 
 format: $(VENV) ## Put the code into its standard form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV) ## Measure CPU time an event: reduce and merge through a real Kafka, and the SDK's caller
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV) ## Measure: CPU an event through a real Kafka, the SDK's caller, rows a second into storage
+	@$(BIN)/python -m benchmarks.reduce
+	@$(BIN)/python -m benchmarks.sdk
+	@$(BIN)/python -m benchmarks.storage
 
 chaos: $(VENV) ## Two minutes of kill -9, freezes and a broken network; every count must be exact afterwards
 	@$(BIN)/python -m tests.chaos $(ARGS)
