@@ -29,16 +29,19 @@ def _kafka(text: str | None) -> str | None:
     return text and kafka_address(text)
 
 
+OtherKafkaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kafka",
+        metavar="HOST:PORT",
+        callback=_kafka,
+        help="Use this Kafka broker instead of the one built in: for what must last, and for many machines.",
+    ),
+]
+
+
 def up(
-    kafka: Annotated[
-        str | None,
-        typer.Option(
-            "--kafka",
-            metavar="HOST:PORT",
-            callback=_kafka,
-            help="Run on this Kafka broker instead of the one built in: for what must last and for many machines.",
-        ),
-    ] = None,
+    kafka: OtherKafkaOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     reset: Annotated[bool, typer.Option("--reset", help="Forget all totals and start empty.")] = False,
     prefix: PrefixOption = DEFAULT_PREFIX,

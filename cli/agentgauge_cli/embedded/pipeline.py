@@ -73,6 +73,11 @@ class EmbeddedPipeline:
         return self._log
 
     @property
+    def data_dir(self) -> Path:
+        """Where state and storage live."""
+        return self._directory.path.resolve()
+
+    @property
     def storage_url(self) -> str:
         """The storage, as an SQLAlchemy URL."""
         return self._directory.storage_url
@@ -225,7 +230,7 @@ class EmbeddedPipeline:
         addresses = {
             "agents publish to": f"kafka://{self.kafka}",
             "Prometheus scrapes": self.metrics_url,
-            "data directory": str(self._directory.path.resolve()),
+            "data directory": str(self.data_dir),
         }
         return render_page(report, addresses, self._problems())
 

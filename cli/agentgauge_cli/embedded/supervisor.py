@@ -1,4 +1,4 @@
-"""Keeps a few `agentgauge` commands running as processes of their own."""
+"""Keeps a few commands running, each as a process of its own."""
 
 import asyncio
 import logging
@@ -19,12 +19,23 @@ ENDS_WITHIN_S: Final = 4.0
 _WRONG_SETTING: Final = 2
 
 
-async def supervise(commands: Mapping[str, Sequence[str]], stopping: asyncio.Event) -> None:
-    """Run each command (name -> arguments of `agentgauge`) until `stopping`, and again when it ends.
+def agentgauge(*arguments: str) -> list[str]:
+    """The command line that runs `agentgauge` in this Python."""
+    return [sys.executable, "-c", "from agentgauge_cli.main import run; run()", *arguments]
+
+
+async def supervise(
+    commands: Mapping[str, Sequence[str]], stopping: asyncio.Event, *, first_delay_s: float = FIRST_DELAY_S
+) -> None:
+    """Run each command (name -> command line) until `stopping`, and again when it ends by itself.
 
     Raises CliError when one ends with code 2: its own sentence says why, and a restart cures nothing.
+    Then, and when `stopping` is set, all get SIGTERM, and after 4 s SIGKILL.
     """
-    tasks = [asyncio.create_task(_keep(name, arguments, stopping)) for name, arguments in commands.items()]
+    tasks = [
+        asyncio.create_task(_keep(name, command, stopping, first_delay_s))
+        for name, command in commands.items()
+    ]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
@@ -35,33 +46,27 @@ async def supervise(commands: Mapping[str, Sequence[str]], stopping: asyncio.Eve
             raise outcome
 
 
-async def _keep(name: str, arguments: Sequence[str], stopping: asyncio.Event) -> None:
-    delay_s = FIRST_DELAY_S
+async def _keep(name: str, command: Sequence[str], stopping: asyncio.Event, first_delay_s: float) -> None:
+    delay_s = first_delay_s
     clock = asyncio.get_running_loop().time
     while not stopping.is_set():
         started = clock()
-        code = await _run(arguments, stopping)
+        code = await _run(command, stopping)
         if stopping.is_set():
             return
         if code == _WRONG_SETTING:
             raise CliError(f"{name} could not start, see above")
         if clock() - started > STEADY_AFTER_S:
-            delay_s = FIRST_DELAY_S
-        _logger.warning("%s ended with code %d, starting it again in %.0f s", name, code, delay_s)
+            delay_s = first_delay_s
+        _logger.warning("%s ended with code %d, starting it again in %.1f s", name, code, delay_s)
         await _within(stopping, delay_s)
         delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
 
-async def _run(arguments: Sequence[str], stopping: asyncio.Event) -> int:
+async def _run(command: Sequence[str], stopping: asyncio.Event) -> int:
     """One life of a command; returns its exit code."""
     # A session of its own: Ctrl-C reaches this process only, which then ends the others in order.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from agentgauge_cli.main import run; run()",
-        *arguments,
-        start_new_session=True,
-    )
+    process = await asyncio.create_subprocess_exec(*command, start_new_session=True)
     ended = asyncio.create_task(process.wait())
     asked = asyncio.create_task(stopping.wait())
     try:

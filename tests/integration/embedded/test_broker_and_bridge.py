@@ -1,6 +1,7 @@
 """The embedded broker as a Kafka client sees it, and the ways into and out of the log."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -103,6 +104,21 @@ async def test_a_writer_can_see_how_far_the_bridge_is(broker: EmbeddedBroker) ->
             await watcher.stop()
             assert await log.end_offset(Topic.EVENTS, 1) == 3
             assert await bridge.has_everything()
+
+
+async def test_what_the_broker_forgot_before_it_was_taken_is_said(
+    broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise = random.Random(1)
+    async with producer_of(broker.bootstrap) as producer:
+        for _ in range(20):
+            await producer.send_and_wait(f"{PREFIX}.events", noise.randbytes(500_000), partition=2)
+    with SqliteLog(":memory:") as log:
+        async with bridged(broker, log) as bridge:
+            await eventually(bridge.has_everything)
+        taken = await log.end_offset(Topic.EVENTS, 2)
+    assert 0 < taken < 20
+    assert f"forgot {20 - taken} records of partition 2" in caplog.text
 
 
 async def test_the_forwarder_gives_the_broker_a_fixed_address(broker: EmbeddedBroker) -> None:
