@@ -16,6 +16,9 @@ from agentgauge_schemas.topics import Topic
 
 POLL_S: Final = 1.0
 NOT_VALID: Final = "NOT VALID"
+SINCE_MONTH: Final = slice(len("2026-"), None)
+"""What a terminal, which is narrow, shows of a line."""
+TIME_WIDTH: Final = len("02-10 12:03:11.123")
 
 
 class Filter(NamedTuple):
@@ -108,10 +111,10 @@ def _printer(*, as_json: bool) -> Callable[[Received | Rejected], None]:
     screen = console()
 
     def show(found: Received | Rejected) -> None:
-        line = Text(line_of(found), no_wrap=True, overflow="ellipsis")
-        line.stylize("dim", 0, len(time_text(0)))
+        line = Text(line_of(found)[SINCE_MONTH])
+        line.stylize("dim", 0, TIME_WIDTH)
         line.highlight_words([FAILED, NOT_VALID], style="bold red")
-        screen.print(line)
+        screen.print(line, no_wrap=True, overflow="ellipsis")
 
     return show
 

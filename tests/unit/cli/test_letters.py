@@ -27,7 +27,7 @@ async def test_expired_letters_are_passed_over() -> None:
         await append_letters(log, 0, [event_letter(EVENT, offset=offset) for offset in range(10)])
         await log.trim(Topic.DLQ, 0, 8)
         found = await newest_letters(log, 50)
-    assert [letter.id.offset for letter in found] == [7, 8, 9]
+    assert [letter.id.offset for letter in found] == [9, 8, 7]
 
 
 @pytest.mark.parametrize("missing", [LetterId(0, 1), LetterId(3, 0), LetterId(99, 0)])
