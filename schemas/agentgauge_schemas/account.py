@@ -75,7 +75,10 @@ class Account(msgspec.Struct, omit_defaults=True, kw_only=True):
         if end > self.next:
             low = max(seq, self.next)
             if low > self.next:
-                self.open.append((self.next, low))
+                begin = self.next
+                if self.open and self.open[-1][1] == begin:  # heartbeats between lost blocks
+                    begin, _ = self.open.pop()
+                self.open.append((begin, low))
             if low < end:
                 new.append((low, end))
             self.next = end
