@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from agentgauge_cli.embedded.datadir import DataDir
 from agentgauge_cli.embedded.pipeline import EmbeddedPipeline, EmbeddedSettings
 from agentgauge_cli.embedded.supervisor import agentgauge, supervise
-from agentgauge_cli.rendering import console
+from agentgauge_cli.rendering import console, plural
 from agentgauge_processors.engine.kafka.connection import Connection
 from agentgauge_processors.engine.kafka.topics import create_topics, partition_counts
 from agentgauge_schemas.topics import DEFAULT_EVENTS_PARTITIONS, DEFAULT_MERGE_PARTITIONS, Topic
@@ -73,8 +73,8 @@ async def serve_on(
         found = await partition_counts(admin, prefix)
     events = found.get(Topic.EVENTS, DEFAULT_EVENTS_PARTITIONS)
     merge = found.get(Topic.PARTIALS, DEFAULT_MERGE_PARTITIONS)
-    for change in await create_topics(kafka, prefix, events, merge):
-        _say(f"{change.topic}: {change.action}, {change.partitions} partitions")
+    if changes := await create_topics(kafka, prefix, events, merge):
+        _say(f"{plural(len(changes), 'topic')} of {prefix!r} created")
     common = ("--kafka", kafka, "--prefix", prefix)
     with DataDir(data_dir):
         commands = {

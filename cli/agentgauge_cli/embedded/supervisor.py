@@ -14,7 +14,7 @@ FIRST_DELAY_S: Final = 1.0
 LONGEST_DELAY_S: Final = 30.0
 STEADY_AFTER_S: Final = 60.0
 """Who ran for this long is restarted at the first delay again."""
-ENDS_WITHIN_S: Final = 4.0
+ENDS_WITHIN_S: Final = 3.5
 """After SIGTERM; then it is killed, which costs nothing but a replay."""
 _WRONG_SETTING: Final = 2
 
@@ -30,7 +30,7 @@ async def supervise(
     """Run each command (name -> command line) until `stopping`, and again when it ends by itself.
 
     Raises CliError when one ends with code 2: its own sentence says why, and a restart cures nothing.
-    Then, and when `stopping` is set, all get SIGTERM, and after 4 s SIGKILL.
+    Then, and when `stopping` is set, all get SIGTERM, and SIGKILL 3.5 s later.
     """
     tasks = [
         asyncio.create_task(_keep(name, command, stopping, first_delay_s))
