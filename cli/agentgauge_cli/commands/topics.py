@@ -30,10 +30,12 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Create the topics that are missing and grow those that may grow; running it again is harmless."""
+    from agentgauge_cli.kafka import require_topics_of_its_own
     from agentgauge_cli.rendering import Column, print_json, print_table, waiting
     from agentgauge_processors.engine.kafka.topics import create_topics
 
     with waiting(f"Creating topics at {kafka} ..."):
+        require_topics_of_its_own(kafka)
         changes = asyncio.run(create_topics(kafka, prefix, events_partitions, merge_partitions, replication))
     if json:
         print_json({"changes": changes})
@@ -51,10 +53,12 @@ def check(
     kafka: KafkaOption = DEFAULT_KAFKA, prefix: PrefixOption = DEFAULT_PREFIX, json: JsonOption = False
 ) -> None:
     """Compare the topics with what they must be. Exit code 1 when one is not."""
+    from agentgauge_cli.kafka import require_topics_of_its_own
     from agentgauge_cli.rendering import plural, print_json, waiting
     from agentgauge_processors.engine.kafka.topics import check_topics
 
     with waiting(f"Checking topics at {kafka} ..."):
+        require_topics_of_its_own(kafka)
         problems = asyncio.run(check_topics(kafka, prefix))
     if json:
         print_json({"ok": not problems, "problems": problems})

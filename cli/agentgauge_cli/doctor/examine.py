@@ -7,7 +7,8 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from agentgauge_cli.doctor import machine, pipeline, probe
+from agentgauge_cli import probe
+from agentgauge_cli.doctor import machine, pipeline
 from agentgauge_cli.doctor.check import Check, fail, ok
 from agentgauge_cli.embedded.bridge import bridge_group
 from agentgauge_cli.embedded.broker import PARTITIONS
