@@ -2,7 +2,7 @@
 
 from agentgauge_processors.pricing.book import PriceBook
 from agentgauge_processors.pricing.charge import Charge, charge, consistent, find_schedule, is_model_call
-from agentgauge_processors.pricing.rates import ModelPrices, Rates
+from agentgauge_processors.pricing.rates import ModelPrices, Rates, cost
 
 __all__ = [
     "Charge",
@@ -11,6 +11,7 @@ __all__ = [
     "Rates",
     "charge",
     "consistent",
+    "cost",
     "find_schedule",
     "is_model_call",
 ]

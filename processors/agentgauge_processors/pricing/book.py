@@ -31,7 +31,7 @@ class PriceBook:
         self, provider: str, model: str, service_tier: str, time_us: int, broker_us: int
     ) -> Schedule | None:
         """The schedule for a call; None when its price is unknown."""
-        table = bisect_right(self._from_us, broker_us) - 1
+        table = bisect_right(self._from_us, broker_us) - 1 if self._from_us else -1
         key = (table, provider, model, service_tier)
         try:
             prices = self._memo[key]

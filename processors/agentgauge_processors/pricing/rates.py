@@ -39,13 +39,14 @@ class Schedule(msgspec.Struct):
 
     base: Rates
     tiers: tuple[tuple[int, Rates], ...] = ()
-    is_linear: bool = False
-    """Whether any events together cost what their tokens together cost: no tiers, no price per
-    request, and every token costs a whole number of nano-dollars, so that nothing is rounded."""
+    linear: Rates | None = None
+    """Nano-dollars per *token*, where any events together cost what their tokens together cost: no
+    tiers, no price per request, and every token costs a whole number, so that nothing is rounded."""
 
     def __post_init__(self) -> None:
         whole = not any(price % FEMTO_PER_NANO for price in self.base)
-        self.is_linear = whole and not self.tiers and not self.base.request_fusd
+        if whole and not self.tiers and not self.base.request_fusd:
+            self.linear = Rates(*(price // FEMTO_PER_NANO for price in self.base))
 
     def rates(self, input_tokens: int) -> Rates:
         """For a request of this size."""
@@ -58,19 +59,18 @@ class Schedule(msgspec.Struct):
 
     def cost(self, event: HotEvent) -> Cost:
         """Of an event whose token counts are consistent."""
-        return _cost(self.rates(event.input_tokens) if self.tiers else self.base, event)
-
-    def cost_of(self, sums: Aggregate) -> Cost:
-        """Of all events that were summed up; only for a linear schedule."""
-        return _cost(self.base, sums)
+        return cost(self.rates(event.input_tokens) if self.tiers else self.base, event)
 
 
-def _cost(rates: Rates, tokens: HotEvent | Aggregate) -> Cost:
-    read = tokens.cache_read_tokens
-    write_5m, write_1h = tokens.cache_write_5m_tokens, tokens.cache_write_1h_tokens
+def cost(rates: Rates, tokens: HotEvent | Aggregate) -> Cost:
+    """Of an event's tokens, or of the sums of many, in what the rates are in for one token."""
     output = tokens.output_tokens * rates.output + rates.request_fusd
     if tokens.reasoning_tokens:
         output += tokens.reasoning_tokens * (rates.reasoning - rates.output)
+    read = tokens.cache_read_tokens
+    write_5m, write_1h = tokens.cache_write_5m_tokens, tokens.cache_write_1h_tokens
+    if not (read or write_5m or write_1h):
+        return Cost(tokens.input_tokens * rates.input, 0, 0, output)
     return Cost(
         (tokens.input_tokens - read - write_5m - write_1h) * rates.input,
         read * rates.cache_read,
@@ -103,6 +103,8 @@ class ModelPrices(NamedTuple):
 
     def at(self, time_us: int) -> Schedule:
         """In force at a time."""
+        if len(self.schedules) == 1:
+            return self.schedules[0][1]
         for condition, schedule in reversed(self.schedules):
             if condition.holds(time_us):
                 return schedule

@@ -99,11 +99,15 @@ def _by_user(
                 sets[key].append(event)
             except KeyError:
                 sets[key] = [event]
+    totals: dict[tuple[int, str], PackedAggregate] = {}
     for (pane, user, *_), members in sets.items():
         aggregate = measure(members, prices, broker_us)
         if ahead:
             _flag(aggregate, members, ahead)
-        yield (pane, user), aggregate
+        found = totals.setdefault((pane, user), aggregate)
+        if found is not aggregate:
+            found.add(aggregate)
+    return totals.items()
 
 
 class _Sums:

@@ -10,12 +10,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from agentgauge_processors.pricing import PriceBook, charge, consistent, find_schedule, is_model_call
+from agentgauge_processors.pricing import PriceBook, charge, consistent, cost, find_schedule, is_model_call
 from agentgauge_schemas.aggregate import PackedAggregate
 from agentgauge_schemas.event import HotEvent
 from agentgauge_schemas.group import MAX_ATTRIBUTE_LENGTH
 from agentgauge_schemas.histogram import DURATION_UNIT_US, ZERO, upper
-from agentgauge_schemas.money import FEMTO_PER_NANO
 
 _LOWEST: Final = -427
 _UPPER_US: Final = [math.floor(upper(index) * DURATION_UNIT_US) for index in range(_LOWEST, 1_300)]
@@ -120,8 +119,14 @@ def _cost(
         if schedule is None:
             _flag(result, "unpriced", len(events))
             return
-        if schedule.is_linear:
-            _charge_sums(result, schedule.cost_of(result))
+        if schedule.linear is not None:
+            (
+                result.input_cost_nanousd,
+                result.cache_read_cost_nanousd,
+                result.cache_write_cost_nanousd,
+                result.output_cost_nanousd,
+            ) = total = cost(schedule.linear, result)
+            result.cost_nanousd = sum(total)
             return
     _charge_each(result, events, prices, broker_us)
 
@@ -137,17 +142,6 @@ def _alike(special: Sequence[HotEvent], count: int) -> bool:
             if event.cost_nanousd is not None or event.unspecified_tokens or not consistent(event)
         ]
     )
-
-
-def _charge_sums(result: PackedAggregate, cost: tuple[int, int, int, int]) -> None:
-    """Where every event costs a whole number of nano-dollars, the sum needs no event."""
-    (
-        result.input_cost_nanousd,
-        result.cache_read_cost_nanousd,
-        result.cache_write_cost_nanousd,
-        result.output_cost_nanousd,
-    ) = [amount // FEMTO_PER_NANO for amount in cost]
-    result.cost_nanousd = sum(cost) // FEMTO_PER_NANO
 
 
 def _charge_each(
