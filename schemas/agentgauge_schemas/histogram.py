@@ -28,12 +28,11 @@ def bucket(value: int, unit: int = DURATION_UNIT_US) -> int:
     """The bucket of a value at or above 0, in the unit's own parts (microseconds, tokens)."""
     if value <= 0:
         return ZERO
-    ratio = value / unit
-    index = math.ceil(math.log2(ratio) * SCALE) - 1
+    index = math.ceil(math.log2(value / unit) * SCALE) - 1
     # log2 may be off by one ulp at a boundary: compare with the boundary itself.
-    if ratio > upper(index):
+    if value > upper(index) * unit:
         return index + 1
-    if ratio <= upper(index - 1):
+    if value <= upper(index - 1) * unit:
         return index - 1
     return index
 
@@ -54,7 +53,7 @@ def quantile(buckets: Mapping[int, int], q: float, unit: int = DURATION_UNIT_US)
     total = sum(buckets.values())
     if not total:
         return None
-    rank = max(1, math.ceil(q * total))
+    rank = max(1, math.ceil(round(q * total, 6)))  # 0.07 * 100 is 7.000000000000001
     for index in sorted(buckets):
         rank -= buckets[index]
         if rank <= 0:

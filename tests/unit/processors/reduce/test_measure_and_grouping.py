@@ -16,7 +16,7 @@ from agentgauge_schemas.event import HotEvent
 from agentgauge_schemas.group import parse_key
 
 PRICES = PriceBook()
-slow_draws = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slow_draws = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 blocks = st.lists(hot_events(), max_size=25)
 
 
