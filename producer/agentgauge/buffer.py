@@ -6,7 +6,7 @@ Every event is in exactly one place: `pending` (queued, or in a block that is no
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
@@ -15,6 +15,7 @@ from agentgauge_schemas.block import MAX_BLOCK_BYTES, Resource
 Item: TypeAlias = tuple[int, Resource, bytes]
 """The event's time (microseconds), whose it is, and its JSON."""
 
+MAX_FAILURES: Final = 10
 NEVER: Final = 1 << 62
 
 
@@ -28,8 +29,8 @@ class FlushResult(NamedTuple):
     pending: int
     dropped: int
     """Given up: the queue was full, the client closed, the event invalid, or refused."""
-    failures: int
-    """Failed attempts to send; what failed is tried again."""
+    failures: tuple[str, ...]
+    """What the latest failed attempts to send failed of, ten at most; each is made again."""
 
 
 class Buffer:
@@ -53,7 +54,7 @@ class Buffer:
         self._taken = 0
         self._settled = 0
         self._sent = 0
-        self._failures = 0
+        self._failures: deque[str] = deque(maxlen=MAX_FAILURES)
         self._dropped: Counter[str] = Counter()
 
     def put(self, item: Item) -> None:
@@ -112,10 +113,10 @@ class Buffer:
             self._settled = self._taken
             self._changed.notify_all()
 
-    def failed(self) -> None:
-        """Count a failed attempt to send."""
+    def failed(self, reason: str) -> None:
+        """Note a failed attempt to send."""
         with self._lock:
-            self._failures += 1
+            self._failures.append(reason)
 
     def close(self) -> None:
         """Take no more events; those that come are counted as dropped."""
@@ -134,7 +135,7 @@ class Buffer:
     def result(self) -> FlushResult:
         """The counts, at this moment."""
         with self._lock:
-            return FlushResult(self._sent, self._pending, self._dropped.total(), self._failures)
+            return FlushResult(self._sent, self._pending, self._dropped.total(), tuple(self._failures))
 
     @property
     def pending(self) -> int:

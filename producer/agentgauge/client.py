@@ -248,13 +248,13 @@ class Client:
         those of the settings.
         """
         if self._sender is None:
-            return FlushResult(0, 0, 0, 0)
+            return FlushResult(0, 0, 0, ())
         return self._sender.flush(self.settings.timeout if timeout is None else timeout)
 
     def close(self, timeout: float = CLOSE_S) -> FlushResult:
         """Flush, and end the sender if this was its last client. Later events are counted as dropped."""
         if self._sender is None:
-            return FlushResult(0, 0, 0, 0)
+            return FlushResult(0, 0, 0, ())
         if self._closed:
             return self._sender.flush(0.0)
         self._closed = True

@@ -73,7 +73,7 @@ class Delivery:
                 self._warned = False
                 continue
             attempt += 1
-            self._buffer.failed()
+            self._buffer.failed(str(error))
             self._warn(error)
             if attempt == self._retries + 1:
                 self._on_error(error)
@@ -105,7 +105,7 @@ class Delivery:
             return error, blocks
         return self._book(blocks, outcomes)
 
-    async def _send(self, blocks: Sequence[PackedBlock]) -> list[Exception | None]:
+    async def _send(self, blocks: Sequence[PackedBlock]) -> list[int | NetworkError]:
         if self._partition is None:
             # Once, and kept: a topic that grows later moves nobody.
             partitions = await self._transport.partitions()
@@ -122,13 +122,13 @@ class Delivery:
         return await self._transport.send(records)
 
     def _book(
-        self, blocks: list[PackedBlock], outcomes: list[Exception | None]
+        self, blocks: list[PackedBlock], outcomes: list[int | NetworkError]
     ) -> tuple[NetworkError | None, list[PackedBlock]]:
         first: NetworkError | None = None
         waiting: list[PackedBlock] = []
         for block, outcome in zip(blocks, outcomes, strict=True):
             count, size = len(block.events), block.event_bytes
-            if outcome is None:
+            if isinstance(outcome, int):
                 self._buffer.settle(count, size)
             elif isinstance(outcome, TooLarge) and count > 1:
                 waiting += block.halves()
@@ -138,7 +138,7 @@ class Delivery:
             else:
                 waiting.append(block)
                 if first is None:
-                    first = outcome if isinstance(outcome, NetworkError) else NetworkError(str(outcome))
+                    first = outcome
         return first, waiting
 
     def _warn(self, error: NetworkError) -> None:

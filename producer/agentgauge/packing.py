@@ -1,7 +1,7 @@
 """Packing: when to send, and how queued events become blocks. Pure; time is given."""
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ BACKFILL_AGE_US: Final = 3_600_000_000
 _WIDENING: Final = 2.0
 _HEAD_BYTES: Final = 8 * 1024
 """Kept free in a block for what is not events."""
+
+T = TypeVar("T")
 
 
 class PackedBlock(msgspec.Struct):
@@ -123,7 +125,7 @@ class Packer:
         return [
             self._block(resource, [item[2] for item in part], backfill, max(item[0] for item in part))
             for (resource, backfill), lane in lanes.items()
-            for part in _cut(lane)
+            for part in cut(lane, _size)
         ]
 
     def empty(self, *, final: bool = False) -> PackedBlock:
@@ -140,12 +142,12 @@ class Packer:
         return block
 
 
-def _cut(items: list[Item]) -> Iterator[list[Item]]:
-    """Parts of at most 1,000 events and 1 MiB."""
-    part: list[Item] = []
+def cut(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Parts that fit into a block: at most 1,000 events and 1 MiB. `size_of`: of an event, encoded."""
+    part: list[T] = []
     room = MAX_BLOCK_BYTES - _HEAD_BYTES
     for item in items:
-        size = len(item[2]) + 1
+        size = size_of(item) + 1
         if part and (len(part) == MAX_BLOCK_EVENTS or room < size):
             yield part
             part = []
@@ -154,3 +156,7 @@ def _cut(items: list[Item]) -> Iterator[list[Item]]:
         room -= size
     if part:
         yield part
+
+
+def _size(item: Item) -> int:
+    return len(item[2])

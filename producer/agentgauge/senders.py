@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from agentgauge.buffer import FlushResult
 from agentgauge.clock import Clock, IdSource
 from agentgauge.sender import EXIT_S, Sender
-from agentgauge.settings import Settings
+from agentgauge.settings import Settings, servers_of
 from agentgauge.transports.base import Transport
 from agentgauge_schemas.block import Resource
 from agentgauge_schemas.topics import Topic
@@ -80,17 +80,12 @@ def _maker(settings: Settings) -> Callable[[], Transport]:
         from agentgauge.transports.kafka import KafkaTransport
 
         return KafkaTransport(
-            servers_of(settings.url),
+            servers_of(settings),
             Topic.EVENTS.name_with(settings.prefix),
             connect_timeout_s=settings.timeout,
         )
 
     return make
-
-
-def servers_of(url: str) -> str:
-    """`host:port,...` of a Kafka URL."""
-    return url.removeprefix("kafka://").rstrip("/")
 
 
 def _close_all() -> None:

@@ -161,6 +161,13 @@ def is_configured(environment: Mapping[str, str] = os.environ) -> bool:
     return any(environment.get(variable) for variable in _variables("url"))
 
 
+def servers_of(settings: Settings) -> list[str]:
+    """The `host:port`s of a Kafka URL. Raises ConfigError for another URL."""
+    if not settings.url.startswith("kafka://"):
+        raise ConfigError("url", settings.url, "kafka://host:port[,host:port]")
+    return settings.url.removeprefix("kafka://").rstrip("/").split(",")
+
+
 def host_name() -> str:
     """The name of this machine."""
     return socket.gethostname()[:256]

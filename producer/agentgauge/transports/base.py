@@ -35,9 +35,9 @@ class Transport(Protocol):
     async def partitions(self) -> int:
         """How many partitions a block may go to. Connects; raises NetworkError."""
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Exception | None]:
-        """Deliver in order; for each None (acknowledged) or what went wrong. Raises NetworkError
-        when none could be sent.
+    async def send(self, records: Sequence[Outgoing]) -> list[int | NetworkError]:
+        """Deliver in order; for each its offset (acknowledged) or what went wrong. Raises
+        NetworkError when none could be sent.
         """
 
     async def answers(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TextIO
 
 import msgspec
 
+from agentgauge.errors import NetworkError
 from agentgauge.transports.base import Outgoing
 
 
@@ -20,20 +21,22 @@ class ConsoleTransport:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._written = 0
         self._decoder = msgspec.json.Decoder(_RawBlock)
 
     async def partitions(self) -> int:
         """One."""
         return 1
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Exception | None]:
+    async def send(self, records: Sequence[Outgoing]) -> list[int | NetworkError]:
         """Print the events, not the blocks."""
         stream = self._stream or sys.stderr
         for record in records:
             for event in self._decoder.decode(record.value).events:
                 stream.write(bytes(event).decode() + "\n")
         stream.flush()
-        return [None] * len(records)
+        first, self._written = self._written, self._written + len(records)
+        return list(range(first, self._written))
 
     async def answers(self) -> bool:
         """Always."""

@@ -14,6 +14,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
+from aiokafka.structs import RecordMetadata
 
 from agentgauge.errors import NetworkError
 from agentgauge.transports.base import START_ONE, Outgoing, TooLarge
@@ -59,9 +60,9 @@ class KafkaTransport:
     one rejected batch it would fail for ever.
     """
 
-    def __init__(self, servers: str, topic: str, *, connect_timeout_s: float = 10.0) -> None:
-        self.name = f"kafka://{servers}"
-        self._servers = servers.split(",")
+    def __init__(self, servers: Sequence[str], topic: str, *, connect_timeout_s: float = 10.0) -> None:
+        self.name = f"kafka://{','.join(servers)}"
+        self._servers = list(servers)
         self._topic = topic
         self._connect_timeout_s = connect_timeout_s
         self._producer: AIOKafkaProducer | None = None
@@ -82,11 +83,10 @@ class KafkaTransport:
         except KafkaError as error:
             raise self._refused(error) from error
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Exception | None]:
+    async def send(self, records: Sequence[Outgoing]) -> list[int | NetworkError]:
         """Deliver in order; returns when each is acknowledged or given up, at most after 120 s."""
         producer = await self._connected()
-        outcomes: list[Exception | None] = []
-        sent: list[asyncio.Future[object] | Exception] = []
+        sent: list[asyncio.Future[RecordMetadata] | NetworkError] = []
         for record in records:
             try:
                 sent.append(
@@ -98,17 +98,10 @@ class KafkaTransport:
                         headers=record.headers,
                     )
                 )
-            except Exception as error:
-                sent.append(error)
-        for item in sent:
-            failure: BaseException | None
-            if isinstance(item, asyncio.Future):
-                await asyncio.wait([item])
-                failure = item.exception()
-            else:
-                failure = item
-            outcomes.append(None if failure is None else self._refused(failure))
-        if any(outcomes):
+            except KafkaError as error:
+                sent.append(self._refused(error))
+        outcomes = [item if isinstance(item, NetworkError) else await self._outcome(item) for item in sent]
+        if any(isinstance(outcome, NetworkError) for outcome in outcomes):
             await self.close()
         return outcomes
 
@@ -130,6 +123,13 @@ class KafkaTransport:
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer)
+
+    async def _outcome(self, sent: asyncio.Future[RecordMetadata]) -> int | NetworkError:
+        try:
+            offset: int = (await sent).offset
+        except KafkaError as error:
+            return self._refused(error)
+        return offset
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -159,7 +159,7 @@ class KafkaTransport:
     def _unreachable(self) -> NetworkError:
         return NetworkError(f"nothing answers at {self.name}", START_ONE)
 
-    def _refused(self, error: BaseException) -> NetworkError:
+    def _refused(self, error: KafkaError) -> NetworkError:
         reason = str(error) or type(error).__name__
         if isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError)):
             return TooLarge(f"{self.name} refuses the size of a block: {reason}")

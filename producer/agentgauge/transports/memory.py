@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from agentgauge.errors import NetworkError
 from agentgauge.transports.base import Outgoing
 from agentgauge_schemas.block import Block, BlockHeaders, decode_block
 from agentgauge_schemas.event import Event
@@ -45,14 +46,15 @@ class MemoryTransport:
         """One."""
         return 1
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Exception | None]:
+    async def send(self, records: Sequence[Outgoing]) -> list[int | NetworkError]:
         """Keep them."""
         sent = [
             SentBlock(BlockHeaders.decode(record.headers), decode_block(record.value)) for record in records
         ]
         with self._lock:
+            first = len(self._blocks)
             self._blocks += sent
-        return [None] * len(records)
+        return list(range(first, first + len(sent)))
 
     async def answers(self) -> bool:
         """Always."""
