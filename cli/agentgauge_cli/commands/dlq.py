@@ -1,7 +1,7 @@
 """`agentgauge dlq`: what could not be counted, why, and how to have it counted after all."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -9,8 +9,6 @@ from agentgauge_cli.errors import CliError
 from agentgauge_cli.letters import Letter, LetterId
 from agentgauge_cli.settings import DEFAULT_KAFKA, DEFAULT_PREFIX, JsonOption, KafkaOption, PrefixOption
 from agentgauge_schemas.topics import Topic
-
-FLUSH_S: Final = 30.0
 
 app = typer.Typer(help="See and replay what could not be counted.", no_args_is_help=True)
 
@@ -100,8 +98,7 @@ def replay(
     if bool(letters) == every:
         raise CliError("say which letters to replay: PARTITION:OFFSET ..., or --all")
 
-    from agentgauge.publish import BlockPublisher
-
+    from agentgauge_cli.importers.delivery import publishing
     from agentgauge_cli.kafka import opened_log
     from agentgauge_cli.letters import all_letters, find_letters
     from agentgauge_cli.rendering import print_json, waiting
@@ -111,22 +108,20 @@ def replay(
 
     async def run() -> Outcome:
         async with opened_log(kafka, prefix, Topic.DLQ) as log:
-            with BlockPublisher(f"kafka://{kafka}", prefix=prefix) as publisher:
+            with publishing(kafka, prefix) as publisher:
 
-                def publish(replay: Replay) -> None:
+                def publish(one: Replay) -> None:
                     publisher.publish(
-                        replay.producer,
-                        replay.seq,
-                        replay.events,
-                        resource=replay.resource,
+                        one.producer,
+                        one.seq,
+                        one.events,
+                        resource=one.resource,
                         backfill=True,
                         repeatable=True,
                     )
 
                 chosen = find_letters(log, letters) if letters else all_letters(log)
-                outcome = await replay_letters(chosen, prefix, repair, publish)
-                publisher.flush(FLUSH_S)
-                return outcome
+                return await replay_letters(chosen, prefix, repair, publish)
 
     with waiting("Replaying ..."):
         outcome = asyncio.run(run())

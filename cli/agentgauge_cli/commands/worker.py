@@ -49,7 +49,7 @@ def worker(
     """Run a worker of the pipeline on a Kafka broker.
 
     It runs until SIGTERM or Ctrl-C. Start as many as you like: Kafka shares the work out. Exit
-    codes from 72 on ask to be restarted: the work goes on from the last checkpoint.
+    codes from 70 on ask to be restarted: the work goes on from the last checkpoint.
     """
     from agentgauge_processors.engine.kafka import WorkerSettings, run_worker
 
