@@ -2,9 +2,8 @@
 
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from agentgauge_cli.importers.publish import FileReport
 
 app = typer.Typer(help="Import what other programs recorded.", no_args_is_help=True)
-
-CONNECT_S: Final = 3.0
 
 
 @app.callback()
@@ -50,38 +47,30 @@ def claude_code(
     Importing again, also after a file grew, adds only what is new. What a file does not show to be
     complete yet is reported as open; it is taken as it is once nothing was written for 5 minutes.
     """
-    from agentgauge.publish import BlockPublisher
+    from rich.progress import Progress
 
-    from agentgauge_cli.embedded.pacing import PacedPublisher, Pacer
-    from agentgauge_cli.importers.delivery import require_broker, wait_until_delivered
+    from agentgauge_cli.importers.delivery import publishing
     from agentgauge_cli.importers.files import find_files
     from agentgauge_cli.importers.publish import Options
     from agentgauge_cli.importers.run import import_files
     from agentgauge_cli.rendering import console
 
     files = find_files(paths)
-    require_broker(kafka, timeout_s=CONNECT_S)
     size = sum(file.stat().st_size for file in files) * (2 if shift_to_now else 1)
 
-    from rich.progress import Progress
-
     with (
-        closing(Pacer(kafka, prefix)) as pacer,
         Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress,
-        BlockPublisher(f"kafka://{kafka}", prefix=prefix) as publisher,
+        publishing(kafka, prefix) as publisher,
     ):
-        reading = progress.add_task("Reading", total=size)
+        reading = progress.add_task("Importing", total=size)
         reports = import_files(
-            PacedPublisher(publisher, pacer),
+            publisher,
             files,
             options=Options(project=project, content=not no_content),
             now_us=time.time_ns() // 1000,
             shift_to_now=shift_to_now,
             on_read=lambda read: progress.advance(reading, read),
         )
-        progress.update(reading, description="Delivering", total=None)
-        wait_until_delivered(publisher)
-        pacer.wait()
     _print(reports, json=json)
 
 

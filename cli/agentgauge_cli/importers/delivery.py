@@ -1,65 +1,27 @@
-"""An import is done when the broker has it all: nothing is left in a queue, nothing is lost silently."""
+"""A bulk publication is done when the broker has it all; else it ends in one sentence with the cure."""
 
-import socket
-from collections.abc import Sequence
-from time import monotonic
-from typing import Final, Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from agentgauge.errors import NetworkError
+from agentgauge.publish import BlockPublisher
 from agentgauge_cli.errors import CliError
 
-STUCK_AFTER_S: Final = 60.0
-"""Without any progress for this long, the import fails."""
-_STEP_S: Final = 0.5
+
+@contextmanager
+def publishing(kafka: str, prefix: str) -> Iterator[BlockPublisher]:
+    """A publisher that has delivered everything when the block ends without an error.
+
+    Connects at once, and blocks while the broker is slow. Raises CliError when nothing answers, or
+    when nothing is taken any more.
+    """
+    try:
+        with BlockPublisher(f"kafka://{kafka}", prefix=prefix) as publisher:
+            yield publisher
+    except NetworkError as error:
+        raise CliError(f"{error}. {error.cure or 'Try again: each event counts once.'}") from error
 
 
-class Flushed(Protocol):
-    """The part of the SDK's `FlushResult` that matters here."""
-
-    @property
-    def pending(self) -> int:
-        """Events that wait still."""
-
-    @property
-    def dropped(self) -> int:
-        """Events that were given up."""
-
-    @property
-    def failures(self) -> Sequence[object]:
-        """What went wrong meanwhile."""
-
-
-class Flushing(Protocol):
-    """What can be waited for."""
-
-    def flush(self, timeout: float) -> Flushed:
-        """Wait until all is delivered, at most that long (seconds)."""
-
-
-def require_broker(kafka: str, *, timeout_s: float) -> None:
-    """Raises CliError unless one of the addresses takes a connection in that time."""
-    for address in kafka.split(","):
-        host, _, port = address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
-        except OSError:
-            continue
-        return
-    raise CliError(
-        f"nothing answers at {kafka}: start a pipeline with 'agentgauge up', or name another --kafka"
-    )
-
-
-def wait_until_delivered(publisher: Flushing, *, stuck_after_s: float = STUCK_AFTER_S) -> None:
-    """Blocks while there is progress. Raises CliError when there is none, or when events were dropped."""
-    least: int | None = None
-    moved = monotonic()
-    while (result := publisher.flush(_STEP_S)).pending:
-        if least is None or result.pending < least:
-            least, moved = result.pending, monotonic()
-        elif monotonic() - moved > stuck_after_s:
-            reason = f" ({result.failures[-1]})" if result.failures else ""
-            raise CliError(
-                f"{result.pending} events were not delivered{reason}; import again, each counts once"
-            )
-    if result.dropped:
-        raise CliError(f"{result.dropped} events were dropped; import again, each counts once")
+def wait_until_delivered(publisher: BlockPublisher) -> None:
+    """Wait for what was published so far. Raises NetworkError when it is not taken."""
+    publisher.flush()
