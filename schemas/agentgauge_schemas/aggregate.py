@@ -32,6 +32,8 @@ SUMMED: Final = (
 COUNTED: Final = ("errors", "flags", "kinds")
 HISTOGRAMS: Final = ("duration_buckets", "ttft_buckets")
 MAXIMA: Final = ("duration_max_us", "last_us")
+MAX_SUM: Final = 1 << 62
+"""Half of what a signed 64-bit column holds, so that readers may still add two of them."""
 
 
 class Aggregate(msgspec.Struct, omit_defaults=True):
@@ -134,6 +136,14 @@ class Aggregate(msgspec.Struct, omit_defaults=True):
         result = Aggregate()
         result.add(self)
         return result
+
+    def cap(self) -> None:
+        """Bring sums back to `MAX_SUM`: made-up numbers (a time where a duration belongs) may add up
+        to more than 64 bits hold, and that must stop no writer and no reader.
+        """
+        for name in SUMMED:
+            if getattr(self, name) > MAX_SUM:
+                setattr(self, name, MAX_SUM)
 
 
 class PackedAggregate(Aggregate, array_like=True):

@@ -4,6 +4,8 @@ import heapq
 import zlib
 from collections.abc import Iterator
 
+import msgspec
+
 from agentgauge_processors.merge.group import Group, summarize
 from agentgauge_processors.merge.windows import SECOND_US, Window, WindowId, retention_s, windows_of
 from agentgauge_schemas.aggregate import PackedAggregate
@@ -11,6 +13,7 @@ from agentgauge_schemas.group import describe, overflow_key, parse_key
 from agentgauge_schemas.partials import PANE_S, PaneAggregate
 
 SHARDS = 64
+UNKNOWN_VIEW = "unknown"
 SUMMARIZED = {60: "1m", 300: "5m"}
 
 PartId = tuple[str, int, int]
@@ -96,15 +99,20 @@ class Groups:
         return Group(key, view, describe(view, values), (zlib.crc32(key.encode()) >> 16) % SHARDS)
 
     def _open(self, key: str) -> Group:
-        view, values = parse_key(key)
-        count = self._per_view.get(view, 0)
-        if count >= self._limit:
-            key = overflow_key(view, self._partition)
-            found = self.by_key.get(key)
-            if found is not None:
-                return found
+        try:
             view, values = parse_key(key)
-        self._per_view[view] = count + 1
+        except msgspec.DecodeError:  # not from reduce; counted nevertheless
+            return self._overflow(UNKNOWN_VIEW)
+        if self._per_view.get(view, 0) >= self._limit:
+            return self._overflow(view)
+        return self._create(key, view, values)
+
+    def _overflow(self, view: str) -> Group:
+        key = overflow_key(view, self._partition)
+        return self.by_key.get(key) or self._create(key, *parse_key(key))
+
+    def _create(self, key: str, view: str, values: tuple[str, ...]) -> Group:
+        self._per_view[view] = self._per_view.get(view, 0) + 1
         group = self.by_key[key] = self.new(key, view, values)
         return group
 
@@ -149,6 +157,7 @@ class Groups:
             last = group.summaries.get(name)
             if last is None or last.start_us <= window.start_s * SECOND_US:
                 group.summaries[name] = summarize(window)
+                group.published_version = -1
                 self.unpublished.add(group)
         self.dirty.add(group)
 

@@ -18,6 +18,7 @@ from agentgauge_processors.merge.clock import Clock
 from agentgauge_processors.merge.group import Group, GroupState
 from agentgauge_processors.merge.groups import SHARDS, Groups
 from agentgauge_processors.merge.windows import SECOND_US
+from agentgauge_schemas.aggregate import Aggregate
 from agentgauge_schemas.group import parse_key
 from agentgauge_schemas.partials import Entry, decode_partials
 from agentgauge_schemas.results import Series, Window, version_of, window_key
@@ -167,9 +168,6 @@ class MergePartition:
         return [group for group in waiting if everything or group.published_us <= now_us - interval]
 
     def _series(self, group: Group, now_us: int) -> Message:
-        # The version is that of the last record applied, not of the group's last entry: a window
-        # that closes changes the summaries without an entry.
-        version = version_of(self.head.incarnation, self.head.next - 1)
         group.published_version = group.version
         group.published_us = now_us
         self.groups.unpublished.discard(group)
@@ -177,15 +175,21 @@ class MergePartition:
         series = Series(
             view=group.view,
             group=group.attributes,
-            version=version,
-            total=group.current(),
+            version=self._version(),
+            total=_capped(group.current()),
             windows=group.summaries,
             watermark_us=self.head.clock.watermark_us,
         )
         return Message(Topic.SERIES, group.key.encode(), _encode_json(series))
 
+    def _version(self) -> int:
+        """That of the last record applied, not of a group's last entry: a window that closes changes
+        the summaries without an entry. Before the first of a new log it is above all of the old one.
+        """
+        return version_of(self.head.incarnation, self.head.next) - 1
+
     def _windows(self) -> list[Message]:
-        version = version_of(self.head.incarnation, self.head.next - 1)
+        version = self._version()
         messages = []
         for (key, _), window in self.groups.revised.items():
             group = self.groups.by_key[key]
@@ -197,7 +201,7 @@ class MergePartition:
                 part=0,
                 version=version,
                 revision=window.revision,
-                total=window.total.named(),
+                total=_capped(window.total.named()),
             )
             window.revision += 1
             messages.append(_window_message(key, record))
@@ -211,7 +215,7 @@ class MergePartition:
                 start_us=start_s * SECOND_US,
                 part=version + 1,
                 version=version,
-                total=total.named(),
+                total=_capped(total.named()),
             )
             messages.append(_window_message(key, record))
         self.groups.revised.clear()
@@ -239,11 +243,23 @@ class MergePartition:
 
 
 def _chunks(members: list[GroupState]) -> list[bytes]:
-    value = _encode(members)
+    try:
+        value = _encode(members)
+    except OverflowError:
+        for member in members:
+            member.total.cap()
+            for window in member.windows:
+                window.total.cap()
+        value = _encode(members)
     if len(value) <= MAX_RECORD_BYTES or len(members) < 2:
         return [value]
     half = len(members) // 2
     return _chunks(members[:half]) + _chunks(members[half:])
+
+
+def _capped(total: Aggregate) -> Aggregate:
+    total.cap()
+    return total
 
 
 def _shard_key(shard: int, chunk: int) -> bytes:

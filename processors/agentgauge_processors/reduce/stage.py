@@ -86,7 +86,14 @@ class ReduceStage:
 
     def _encode(self, entries: list[Entry], progress: list[Progress]) -> list[bytes]:
         """Cut by size; only the last record may say how far the sources are."""
-        value = encode_partials(Partials(SCHEMA_VERSION, self._sources, entries, progress))
+        partials = Partials(SCHEMA_VERSION, self._sources, entries, progress)
+        try:
+            value = encode_partials(partials)
+        except OverflowError:
+            for entry in entries:
+                for group in entry.groups:
+                    group.aggregate.cap()
+            value = encode_partials(partials)
         if len(value) <= MAX_PARTIALS_BYTES or len(entries) < 2:
             return [value]
         half = len(entries) // 2
