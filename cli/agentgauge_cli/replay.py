@@ -8,6 +8,7 @@ rejected once more, its identity would be used up.
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from difflib import get_close_matches
 from typing import Final, NamedTuple
@@ -20,11 +21,12 @@ from agentgauge_cli.rendering import plural, printable
 from agentgauge_processors.validation import BlockFault, decode_each
 from agentgauge_schemas.block import MAX_BLOCK_EVENTS, BlockHeaders, Resource, encode_block
 from agentgauge_schemas.dlq import DeadLetter
-from agentgauge_schemas.errors import SchemaError
 from agentgauge_schemas.event import Event
 
 SEQUENCES_PER_RECORD: Final = 1 << 20
 """Of a replay, for each source record: more than the events that fit in the largest one."""
+
+CURE: Final = " (change it with --set or --drop)"
 
 
 class NotReplayable(Exception):
@@ -149,18 +151,16 @@ def _read(content: DeadLetter) -> tuple[Resource, list[dict[str, object]]]:
 
 
 def _place(content: DeadLetter) -> int:
-    """Of a single event in its block."""
-    if content.kind == "block":
-        return 0
-    try:
-        return content.seq - BlockHeaders.decode(content.origin_headers).seq
-    except SchemaError as error:
-        raise NotReplayable(f"the headers of its source record are not complete: {error}") from None
+    """Of a single event among those of its record: their sequences follow each other, so they differ."""
+    return content.seq % SEQUENCES_PER_RECORD if content.kind == "event" else 0
 
 
 def _encode(event: dict[str, object], repair: Repair) -> bytes:
     kept = {name: value for name, value in event.items() if name not in repair.drop}
     changed = {**kept, **repair.set}
+    for name, value in changed.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NotReplayable(f"its field {name!r} is {value}, no number of JSON{CURE}")
     return json.dumps(changed, separators=(",", ":")).encode()
 
 
@@ -176,4 +176,4 @@ def _check(replay: Replay) -> None:
         if block.faults:
             first = block.faults[0]
             where = "" if total == 1 else f"event {start + first.index + 1} of {total}: "
-            raise NotReplayable(f"{where}{first.error} (change it with --set or --drop)")
+            raise NotReplayable(f"{where}{first.error}{CURE}")

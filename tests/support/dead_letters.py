@@ -12,8 +12,8 @@ RECEIVED_US = 1_770_724_991_123_000
 
 
 def event_letter(event: bytes, *, index: int = 0, offset: int = 7, error: str = "bad") -> DeadLetter:
-    """One rejected event: the third block of its producer, sequences 100 to 102."""
-    headers = BlockHeaders(producer="p-1", partition=2, seq=100, count=3)
+    """One rejected event of a block with sequences from 100 on."""
+    headers = BlockHeaders(producer="p-1", partition=2, seq=100 + index, count=1)
     return DeadLetter(
         value=encode_block(RESOURCE, [event]), kind="event", reason="invalid_event", error=error,
         topic="agentgauge.events", partition=2, offset=offset, time_us=RECEIVED_US, producer="p-1",
