@@ -20,8 +20,3 @@ def publishing(kafka: str, prefix: str) -> Iterator[BlockPublisher]:
             yield publisher
     except NetworkError as error:
         raise CliError(f"{error}. {error.cure or 'Try again: each event counts once.'}") from error
-
-
-def wait_until_delivered(publisher: BlockPublisher) -> None:
-    """Wait for what was published so far. Raises NetworkError when it is not taken."""
-    publisher.flush()
