@@ -116,6 +116,32 @@ def test_dead_letters_are_listed_and_shown(cli_with_topics: Cli) -> None:
     assert_one_sentence(cli("dlq", "show", "1:2"))
 
 
+def test_dead_letters_are_replayed_under_an_identity_that_stays(cli_with_topics: Cli) -> None:
+    cli = cli_with_topics
+
+    async def produce() -> None:
+        async with KafkaLog(cli.kafka, cli.prefix) as log:
+            await append_letters(
+                log, 1, [event_letter(b'{"kind":"log"}', offset=7), block_letter(b"{", offset=8)]
+            )
+
+    asyncio.run(produce())
+    assert cli("dlq", "replay", "--all").code == 1
+    for _ in range(2):
+        replayed = cli("dlq", "replay", "1:0", "--set", "time_us=5", "--json")
+        assert (replayed.code, json.loads(replayed.out)["replayed"]) == (0, ["1:0"])
+    partly = cli("dlq", "replay", "--all", "--set", "time_us=5")
+    assert (partly.code, "1:1" in partly.out) == (1, True)
+
+    ran = cli("events", "tail", "--from-beginning", "--limit", "3", "--json")
+    found = [json.loads(line) for line in ran.out.splitlines()]
+    assert {(each["producer"], each["seq"]) for each in found} == {
+        (f"replay:{cli.prefix}:2", (7 << 20) + 100)
+    }
+    assert found[0]["event"] == {"kind": "log", "time_us": 5}
+    assert found[0]["resource"]["service"] == "checkout"
+
+
 def test_a_price_table_is_published(cli_with_topics: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
     cli = cli_with_topics
     file = tmp_path_factory.mktemp("prices") / "prices.yaml"
