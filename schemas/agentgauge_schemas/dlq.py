@@ -58,10 +58,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, value: bytes, headers: Iterable[tuple[str, bytes]]) -> "DeadLetter":
-        """From a record. Raises msgspec.ValidationError or KeyError when it is none of ours."""
-        found = dict(headers)
+        """From a record. Raises msgspec.ValidationError when it is none of ours."""
+        found = {name: raw for name, raw in headers if raw is not None}
         origin = tuple((name[7:], raw) for name, raw in found.items() if name.startswith("origin."))
-        fields = {name: raw.decode() for name, raw in found.items() if not name.startswith("origin.")}
+        own = ((name, raw) for name, raw in found.items() if not name.startswith("origin."))
+        fields = {name: raw.decode(errors="replace") for name, raw in own}
         letter = msgspec.convert({**fields, "value": b""}, cls, strict=False)
         return msgspec.structs.replace(letter, value=value, origin_headers=origin)
 
