@@ -4,47 +4,23 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
-from urllib.error import URLError
 from zipfile import ZipFile
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.cli import assert_one_sentence, run_process
+from tests.support.up import STARTS_WITHIN_S, Ports, get, some_ports, until, up
 
 from agentgauge_cli.demo_data import ARCHIVE
 
 EVENTS = 1_356
-STARTS_WITHIN_S = 20.0
 COUNTED_WITHIN_S = 30.0
-
-COMMAND = [sys.executable, "-c", "from agentgauge_cli.main import run; run()"]
-
-
-class Ports(NamedTuple):
-    kafka: int
-    metrics: int
-    status: int
-
-    @property
-    def options(self) -> list[str]:
-        names = ("--kafka-port", "--metrics-port", "--status-port")
-        return [word for name, port in zip(names, self, strict=True) for word in (name, str(port))]
 
 
 @pytest.fixture
 def ports() -> Ports:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    found = Ports(*(each.getsockname()[1] for each in sockets))
-    for each in sockets:
-        each.close()
-    return found
+    return some_ports()
 
 
 @pytest.fixture
@@ -58,52 +34,16 @@ def sessions(tmp_path: Path) -> Path:
     return folder
 
 
-@contextmanager
-def up(ports: Ports, data_dir: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [*COMMAND, "up", "--data-dir", str(data_dir), *ports.options, *more],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        until(lambda: get(f"http://127.0.0.1:{ports.status}/healthz") is not None, STARTS_WITHIN_S)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
-
-
-def until(condition: Callable[[], bool], within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-
-
-def get(url: str) -> str | None:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return str(response.read().decode())
-    except (URLError, ConnectionError, TimeoutError):
-        return None
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
-
-
 def report(data_dir: Path) -> dict[str, dict[str, object]]:
-    found = run("report", "--data-dir", str(data_dir), "--json")
-    assert found.returncode == 0, found.stderr
-    result: dict[str, dict[str, object]] = json.loads(found.stdout)
+    found = run_process("report", "--data-dir", str(data_dir), "--json")
+    assert found.code == 0, found.err
+    result: dict[str, dict[str, object]] = json.loads(found.out)
     return result
 
 
 def import_sessions(sessions: Path, ports: Ports) -> None:
-    done = run("import", "claude-code", str(sessions), "--kafka", f"127.0.0.1:{ports.kafka}")
-    assert done.returncode == 0, done.stderr
+    done = run_process("import", "claude-code", str(sessions), "--kafka", f"127.0.0.1:{ports.kafka}")
+    assert done.code == 0, done.err
 
 
 def counters(ports: Ports) -> dict[str, float]:
@@ -160,19 +100,18 @@ def test_a_signal_ends_it_cleanly_within_five_seconds(
 
 def test_a_taken_port_is_one_sentence_that_names_the_option(tmp_path: Path, ports: Ports) -> None:
     with socket.create_server(("127.0.0.1", ports.metrics)):
-        refused = run("up", "--data-dir", str(tmp_path / "data"), *ports.options)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith(f"agentgauge: port {ports.metrics} of 127.0.0.1 is taken")
-    assert "--metrics-port" in refused.stderr
-    assert refused.stderr.count("\n") == 1
+        refused = run_process("up", "--data-dir", str(tmp_path / "data"), *ports.options)
+    assert_one_sentence(refused)
+    assert f"port {ports.metrics} of 127.0.0.1 is taken" in refused.err
+    assert "--metrics-port" in refused.err
 
 
 def test_a_second_up_on_the_same_directory_is_refused(tmp_path: Path, ports: Ports) -> None:
     with up(ports, tmp_path / "data"):
         ports_of_second = ("--kafka-port", "0", "--metrics-port", "0", "--status-port", "0")
-        refused = run("up", "--data-dir", str(tmp_path / "data"), *ports_of_second)
-    assert refused.returncode == 2
-    assert "in use by another 'agentgauge up'" in refused.stderr
+        refused = run_process("up", "--data-dir", str(tmp_path / "data"), *ports_of_second)
+    assert_one_sentence(refused)
+    assert "in use by another 'agentgauge up'" in refused.err
 
 
 def test_reset_starts_empty(tmp_path: Path, ports: Ports, sessions: Path) -> None:

@@ -23,20 +23,25 @@ def bridge_group(prefix: str) -> str:
 
 
 class Bridge:
-    """Moves the records of `.events` into the log, in order, each once in the life of the broker."""
+    """Moves the records of `.events` and `.rules` into the log, in order, each once in the broker's life."""
 
     def __init__(self, bootstrap: str, prefix: str, log: Log) -> None:
         self._bootstrap = bootstrap
         self._prefix = prefix
+        self._topics = {topic.name_with(prefix): topic for topic in (Topic.EVENTS, Topic.RULES)}
         self._log = log
         self._consumer: AIOKafkaConsumer | None = None
         self._taken: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
-        """Connect, and begin at the oldest record: the broker is as young as this process."""
-        topic = Topic.EVENTS.name_with(self._prefix)
-        partitions = await self._log.partitions(Topic.EVENTS)
-        self._taken = {TopicPartition(topic, number): 0 for number in range(partitions)}
+        """Connect, and begin at the oldest event: the broker is as young as this process. Rules that
+        are there already were put there by the mirror, which has started before.
+        """
+        partitions = [
+            TopicPartition(name, number)
+            for name, topic in self._topics.items()
+            for number in range(await self._log.partitions(topic))
+        ]
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=bridge_group(self._prefix),
@@ -46,7 +51,11 @@ class Bridge:
             max_partition_fetch_bytes=8 << 20,
         )
         await self._consumer.start()
-        self._consumer.assign(list(self._taken))
+        self._consumer.assign(partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        self._taken = {each: ends[each] if self._topic(each) is Topic.RULES else 0 for each in partitions}
+        for each, position in self._taken.items():
+            self._consumer.seek(each, position)
         # Whoever finds these offsets knows that there is a bridge to wait for.
         await self._consumer.commit(self._taken)
 
@@ -59,15 +68,16 @@ class Bridge:
                 continue
             appends = [
                 Append(
-                    record.partition, Message(Topic.EVENTS, record.key, record.value, tuple(record.headers))
+                    place.partition,
+                    Message(self._topic(place), record.key, record.value, tuple(record.headers)),
                 )
-                for records in found.values()
+                for place, records in found.items()
                 for record in records
             ]
             await self._log.append(appends)
-            for partition, records in found.items():
-                self._note(partition, records)
-            await self._consumer.commit({partition: self._taken[partition] for partition in found})
+            for place, records in found.items():
+                self._note(place, records)
+            await self._consumer.commit({place: self._taken[place] for place in found})
 
     async def stop(self) -> None:
         """Disconnect; idempotent."""
@@ -78,16 +88,19 @@ class Bridge:
         """Whether all that the broker had accepted when this was called is in the log."""
         assert self._consumer is not None, "start() comes first"
         ends = await self._consumer.end_offsets(list(self._taken))
-        return all(self._taken[partition] >= end for partition, end in ends.items())
+        return all(self._taken[place] >= end for place, end in ends.items())
 
-    def _note(self, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
-        missing = records[0].offset - self._taken[partition]
+    def _topic(self, place: TopicPartition) -> Topic:
+        return self._topics[place.topic]
+
+    def _note(self, place: TopicPartition, records: list[ConsumerRecord]) -> None:
+        missing = records[0].offset - self._taken[place]
         if missing:
             # Not counted here: each producer's account shows the events as missing.
             _logger.warning(
                 "the embedded broker forgot %d records of partition %d before they were taken: "
                 "publish more slowly, or use a real broker with --kafka",
                 missing,
-                partition.partition,
+                place.partition,
             )
-        self._taken[partition] = records[-1].offset + 1
+        self._taken[place] = records[-1].offset + 1

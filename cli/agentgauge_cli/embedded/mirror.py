@@ -20,7 +20,8 @@ class Mirror:
     """Republishes what the log holds of the output topics, and then what is added.
 
     The broker was empty when this process began. Windows alone are not repeated: they are many, and
-    storage has them. A record that the broker refuses is named in the log of this process and left out.
+    storage has them. Rules are repeated once: new ones come from the broker, by the bridge, which
+    therefore starts after this. A record that the broker refuses is named and left out.
     """
 
     def __init__(self, bootstrap: str, prefix: str, log: Log) -> None:
@@ -31,7 +32,7 @@ class Mirror:
         self._tail: Tail | None = None
 
     async def start(self) -> None:
-        """Connect."""
+        """Connect, and publish the rules."""
         positions = {}
         for topic in MIRRORED:
             for partition in range(await self._log.partitions(topic)):
@@ -48,6 +49,8 @@ class Mirror:
             max_request_size=MAX_MESSAGE_BYTES,
         )
         await self._producer.start()
+        rules = await self._log.read(Topic.RULES, 0, 0)
+        await self._publish(Batch(Topic.RULES, 0, rules, 0))
 
     async def run(self) -> None:
         """Republish until cancelled."""

@@ -164,3 +164,33 @@ async def test_results_are_published_again_for_readers_with_kafka_clients(broker
         (topics[2], None, b"letter"),
     }
     assert [r.headers for r in read if r.topic == topics[2]] == [(("reason", b"foreign"),)]
+
+
+async def test_rules_come_from_the_broker_once_and_are_there_again_after_a_restart() -> None:
+    with SqliteLog(":memory:") as log:
+        for life in (1, 2):
+            broker = EmbeddedBroker()
+            await broker.start(topic.name_with(PREFIX) for topic in Topic)
+            mirror = Mirror(broker.bootstrap, PREFIX, log)
+            await mirror.start()
+            async with bridged(broker, log) as bridge, producer_of(broker.bootstrap) as producer:
+                if life == 1:
+                    await producer.send_and_wait(f"{PREFIX}.rules", b"{}", key=b"prices", partition=0)
+                await eventually(bridge.has_everything)
+                assert await end_of(broker, f"{PREFIX}.rules") == 1
+            await mirror.stop()
+            await broker.stop()
+            records = await log.read(Topic.RULES, 0, 0)
+            assert [(record.offset, record.key, record.value) for record in records] == [
+                (0, b"prices", b"{}")
+            ]
+
+
+async def end_of(broker: EmbeddedBroker, topic: str) -> int:
+    """Where partition 0 ends."""
+    partition = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap)
+    await consumer.start()
+    ends = await consumer.end_offsets([partition])
+    await consumer.stop()
+    return int(ends[partition])
