@@ -68,8 +68,9 @@ class Groups:
             self._insert(group, Window(PANE_S, start_s, aggregate))
         else:
             self._add_part(group, PANE_S, start_s, aggregate)
-            flags = group.total.flags
-            flags["late"] = flags.get("late", 0) + aggregate.count + sum(aggregate.kinds.values())
+            if self.watermark_s >= start_s + PANE_S + self._lateness_s:
+                flags = group.total.flags
+                flags["late"] = flags.get("late", 0) + aggregate.count + sum(aggregate.kinds.values())
             self._add_up(group, start_s, aggregate)
 
     def advance(self, watermark_s: int) -> None:
