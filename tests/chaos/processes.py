@@ -89,7 +89,7 @@ class Supervisor:
         name, how = self._random.choice(sorted(self.members)), self._random.choice(hows)
         self.harm(name, how, stop_s + self._random.uniform(1, 4))
 
-    def end(self, prefix: str, within_s: float = 40.0) -> dict[str, int]:
+    def end(self, prefix: str, within_s: float = 60.0) -> dict[str, int]:
         """Stop those whose names begin so, in order, for good; returns their exit codes."""
         ending = [self.members.pop(name) for name in list(self.members) if name.startswith(prefix)]
         for member in ending:

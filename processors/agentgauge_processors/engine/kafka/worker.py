@@ -4,8 +4,9 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
@@ -29,7 +30,9 @@ StageName = Literal["reduce", "merge"]
 
 CHECKPOINT_S: Final[dict[str, float]] = {"reduce": 1.0, "merge": 0.5}
 STOP_S: Final = 25.0
-"""An orderly end that takes longer than this is none: the process is ended hard."""
+"""A last checkpoint that takes longer than this will not come any more."""
+LEAVE_S: Final = 8.0
+"""All is safe by then; Faust, told to stop in the middle of a rebalance, may block for ever."""
 
 _logger = logging.getLogger(__name__)
 
@@ -157,17 +160,30 @@ class Worker:
             ]
         _logger.info("working on %s at %s", " and ".join(self.settings.stages), self.settings.kafka)
         await _until_stopped_or_broken(members, loops, stopping)
-        asyncio.get_running_loop().call_later(STOP_S, die, ExitCode.WATCHDOG, "stopping takes too long")
-        try:
-            await asyncio.gather(*(member.runner.stop() for member in members))
+        with _within(STOP_S, ExitCode.WATCHDOG, "the last checkpoint takes too long"):
+            try:
+                await asyncio.gather(*(member.runner.stop() for member in members))
+            except LogError as error:
+                die(ExitCode.FENCED, f"the last checkpoint: {error}")
+        with _within(LEAVE_S, ExitCode.STOPPED, "Faust does not stop, leaving without it"):
             for member in members:
                 await member.commit_positions()
                 await member.stop()
-        except (LogError, TimeoutError) as error:
-            die(ExitCode.FENCED, f"stopping: {error!r}")
-        await log.stop()
-        await asyncio.wait(loops)
+            await log.stop()
+            await asyncio.wait(loops)
         return ExitCode.STOPPED
+
+
+@contextmanager
+def _within(seconds: float, code: ExitCode, why: str) -> Iterator[None]:
+    """End the process hard when what is inside takes longer: even if it blocks the event loop."""
+    timer = threading.Timer(seconds, die, (code, why))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def _until_stopped_or_broken(
