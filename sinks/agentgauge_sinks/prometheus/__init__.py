@@ -1,6 +1,6 @@
 """Prometheus: totals, windows and accounts as metrics that are scraped.
 
-Reading order: `metrics` (all of them), `sink`, `state`, `collector`, `server`.
+Reading order: `metrics` (all of them), `sink`, `state`, `page`, `exposition`, `server`.
 """
 
 from agentgauge_sinks.contract import LogFactory

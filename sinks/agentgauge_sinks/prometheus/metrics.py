@@ -35,11 +35,6 @@ class Metric(msgspec.Struct, frozen=True):
     labels: tuple[str, ...]
     help: str
 
-    @property
-    def family(self) -> str:
-        """The name without the suffix that its kind adds."""
-        return self.name.removesuffix("_total") if self.kind == "counter" else self.name
-
 
 def _translated(name: str, unit: str) -> str:
     return f"{name.replace('.', '_')}_{unit}"

@@ -1,49 +1,36 @@
 """The HTTP server of /metrics, in threads of its own."""
 
+import gzip
 import threading
-from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 
 from agentgauge_processors.engine.errors import StartupProblem
+from agentgauge_sinks.prometheus.exposition import CONTENT_TYPE
 
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Scrapes are no news."""
+PATH: Final = "/metrics"
+_GZIP_LEVEL: Final = 1
+"""Ten times smaller already; higher levels cost seconds of CPU on a large page."""
 
 
 class MetricsServer:
-    """Serves a registry until `close`; 503 while `ready` says no, so that Prometheus keeps what it had."""
+    """Serves the page until `close`; 503 while there is none, so that Prometheus keeps what it had."""
 
-    def __init__(self, registry: CollectorRegistry, ready: Callable[[], bool], host: str, port: int) -> None:
-        """Begins to listen. Raises StartupProblem when it cannot."""
-        metrics = make_wsgi_app(registry)
+    def __init__(self, page: Callable[[], str | None], host: str, port: int) -> None:
+        """Begins to listen. `page` is called in other threads. Raises StartupProblem when it cannot."""
 
-        def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-            if ready():
-                page: Iterable[bytes] = metrics(environ, start_response)
-                return page
-            start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Retry-After", "1")])
-            return [b"not all results have been read yet\n"]
+        class Handler(_Handler):
+            source = staticmethod(page)
 
         try:
-            self._server = make_server(host, port, app, _Server, _Quiet)
-        except OSError as error:
+            self._server = _Server((host, port), Handler)
+        except (OSError, OverflowError) as error:
             raise StartupProblem(
-                f"/metrics cannot listen on {host}:{port} ({error.strerror or error}): choose another --port"
+                f"{PATH} cannot listen on {host}:{port} ({error}): choose another --port"
             ) from None
-        self.port: int = self._server.server_port
+        self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="agentgauge-metrics", daemon=True
         )
@@ -54,3 +41,37 @@ class MetricsServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    source: Callable[[], str | None]
+    timeout = 30.0
+    """Seconds after which a client that says nothing is hung up on."""
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != PATH:
+            self._answer(HTTPStatus.NOT_FOUND, f"metrics are at {PATH}\n")
+            return
+        page = self.source()
+        if page is None:
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "not all results have been read yet\n")
+        else:
+            self._answer(HTTPStatus.OK, page)
+
+    def _answer(self, status: HTTPStatus, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body, _GZIP_LEVEL)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Scrapes are no news."""

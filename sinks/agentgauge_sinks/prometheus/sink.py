@@ -4,12 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry
-
 from agentgauge_processors.engine.contract import Batch, Log
 from agentgauge_schemas.topics import Topic
 from agentgauge_sinks.contract import Positions
-from agentgauge_sinks.prometheus.collector import PipelineCollector
+from agentgauge_sinks.prometheus.page import render
 from agentgauge_sinks.prometheus.server import MetricsServer
 from agentgauge_sinks.prometheus.state import State
 
@@ -27,9 +25,8 @@ class PrometheusSink:
 
     def __init__(self, host: str, port: int, *, now_us: Callable[[], int] = wall_clock_us) -> None:
         """A port of 0 takes any free one."""
-        self.registry = CollectorRegistry(auto_describe=False)
         self._state = State()
-        self.registry.register(PipelineCollector(self._state.snapshot, now_us))
+        self._now_us = now_us
         self._address = (host, port)
         self._server: MetricsServer | None = None
         self._started = False
@@ -43,6 +40,10 @@ class PrometheusSink:
         """
         return self._started and not self._behind
 
+    def page(self) -> str | None:
+        """What a scrape gets; None before it is ready. For any thread."""
+        return render(self._state.snapshot(), self._now_us()) if self.ready else None
+
     @property
     def port(self) -> int:
         """Where it listens. Only after `start`."""
@@ -52,7 +53,7 @@ class PrometheusSink:
     async def start(self, log: Log) -> Positions:
         """Listen, and read from the beginning; after a failure of the log, from where it was."""
         if self._server is None:
-            self._server = MetricsServer(self.registry, lambda: self.ready, *self._address)
+            self._server = MetricsServer(self.page, *self._address)
         ends = {
             (topic, partition): await log.end_offset(topic, partition)
             for topic in self.topics

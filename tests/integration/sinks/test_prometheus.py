@@ -4,6 +4,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tests.support.pipeline import FakeClock, Pipeline, llm_call, tool_call
 
 from agentgauge_processors.engine.contract import Append, Message
@@ -39,7 +40,12 @@ async def catch_up(sink: PrometheusSink, log: SqliteLog) -> None:
 
 
 def value(sink: PrometheusSink, name: str, labels: dict[str, str], **more: str) -> float | None:
-    return sink.registry.get_sample_value(name, {**labels, **more})
+    """Of one sample of the page, as Prometheus's own library reads it."""
+    for family in text_string_to_metric_families(sink.page() or ""):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == {**labels, **more}:
+                return float(sample.value)
+    return None
 
 
 async def fetch(sink: PrometheusSink) -> tuple[int, str]:
