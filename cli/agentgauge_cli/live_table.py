@@ -1,6 +1,6 @@
 """The table of the running demo: one row an agent and model, one a tool, from the `.series` records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Final
 
@@ -12,11 +12,14 @@ from rich.text import Text
 
 from agentgauge_cli.rendering import NOTHING, console, duration_text, printable
 from agentgauge_schemas.aggregate import Aggregate
-from agentgauge_schemas.money import format_usd
+from agentgauge_schemas.money import usd
 from agentgauge_schemas.results import Series
 
 MAX_ROWS: Final = 12
 """Of each half; the busiest come first."""
+
+NAMES: Final = 2
+"""The first so many columns."""
 
 _Rows = dict[tuple[str, str], Aggregate]
 
@@ -74,40 +77,48 @@ class LiveTable:
 
 
 def _models(rows: _Rows) -> Table:
-    table = _table("agent", "model", ("calls", "errors", "p50", "p95", "tokens in", "out", "cost USD"))
+    table = []
     for key, total in _busiest(rows):
-        tokens = (f"{total.input_tokens:,}", f"{total.output_tokens:,}")
-        _add(table, key, total, *tokens, format_usd(total.cost_nanousd))
-    return table
+        tokens = total.input_tokens + total.output_tokens + total.unspecified_tokens
+        table.append([*_cells(key, total), _short(tokens), f"{usd(total.cost_nanousd):.2f}"])
+    return _table(("agent", "model", "calls", "errors", "p50", "p95", "tokens", "USD"), table)
 
 
 def _tools(rows: _Rows) -> Table:
-    table = _table("agent", "tool", ("calls", "errors", "p50", "p95"))
-    for key, total in _busiest(rows):
-        _add(table, key, total)
-    return table
+    cells = [_cells(key, total) for key, total in _busiest(rows)]
+    return _table(("agent", "tool", "calls", "errors", "p50", "p95"), cells)
 
 
-def _table(agent: str, what: str, numbers: Iterable[str]) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column(agent)
-    table.add_column(what)
-    for title in numbers:
-        table.add_column(title, justify="right", no_wrap=True)
-    return table
-
-
-def _add(table: Table, key: tuple[str, str], total: Aggregate, *more: str) -> None:
-    p50, p95 = total.quantile_us(0.5), total.quantile_us(0.95)
-    cells = [
+def _cells(key: tuple[str, str], total: Aggregate) -> list[str]:
+    times = (total.quantile_us(0.5), total.quantile_us(0.95))
+    return [
         *(printable(name) for name in key),
         f"{total.count:,}",
         f"{total.error_count:,}",
-        NOTHING if p50 is None else duration_text(p50),
-        NOTHING if p95 is None else duration_text(p95),
-        *more,
+        *(NOTHING if time is None else duration_text(time) for time in times),
     ]
-    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for index, title in enumerate(titles):
+        if index < NAMES:
+            table.add_column(title, overflow="ellipsis")
+            continue
+        # Names give way before numbers do: a cropped number is a wrong number.
+        width = max(len(cell) for cell in (title, *(row[index] for row in rows)))
+        table.add_column(title, justify="right", no_wrap=True, min_width=width)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _short(count: int) -> str:
+    """Three digits: 999, 12.3k, 38.4M."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
 
 
 def _busiest(rows: _Rows) -> list[tuple[tuple[str, str], Aggregate]]:

@@ -30,8 +30,8 @@ def tool(name: str, count: int, errors: int) -> Series:
     return Series(view="tool", group=group, version=1, total=total)
 
 
-def drawn(table: LiveTable) -> str:
-    screen = Console(file=io.StringIO(), width=120)
+def drawn(table: LiveTable, *, width: int = 120) -> str:
+    screen = Console(file=io.StringIO(), width=width)
     screen.print(table.render())
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
@@ -50,8 +50,21 @@ def test_a_row_sums_all_groups_of_an_agent_and_model() -> None:
     table.update([llm("opus", 7, one), llm("opus", 3, other, environment="test"), tool("Bash", 308, 31)])
     rows = [line.split() for line in drawn(table).splitlines() if "planner" in line]
     assert [row[:4] for row in rows] == [["planner", "opus", "3", "1"], ["planner", "Bash", "308", "31"]]
-    assert rows[0][-3:] == ["1,234", "10", "2.00"]
+    assert rows[0][-2:] == ["1.2k", "2.00"]
     assert table.summary() == (3, 308)
+
+
+def test_numbers_are_whole_on_a_narrow_terminal() -> None:
+    table = LiveTable(Console(file=io.StringIO()))
+    total = Aggregate(
+        count=1_234,
+        input_tokens=37_940_515,
+        cost_nanousd=26_509_047_500,
+        duration_buckets={bucket(5_290_000): 1_234},
+    )
+    table.update([llm("claude-haiku-4-5-20251001", 1, total, agent="claude-code/subagent")])
+    narrow = drawn(table, width=80)
+    assert all(cell in narrow for cell in ("1,234", "5.2", "37.9M", "26.51", "claude-code", "claude-haiku"))
 
 
 def test_an_older_record_changes_nothing() -> None:

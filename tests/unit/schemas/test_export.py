@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.cli import assert_one_sentence, run
 
 from agentgauge_schemas.event import Event, HotEvent
 from agentgauge_schemas.export import RECORDS, export, json_schema
@@ -32,3 +33,15 @@ def test_an_event_needs_its_kind_and_time_only() -> None:
     definition = json_schema("event")["$defs"][Event.__name__]
     assert definition["required"] == ["kind", "time_us"]
     assert set(HotEvent.__struct_fields__) < set(definition["properties"])
+
+
+def test_the_command_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = run(capsys, "schemas", "export", str(tmp_path / "out"))
+    assert (ran.code, len(list((tmp_path / "out").iterdir()))) == (0, len(RECORDS))
+
+
+def test_where_nothing_can_be_written_the_command_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert_one_sentence(run(capsys, "schemas", "export", str(tmp_path / "file" / "out")))
