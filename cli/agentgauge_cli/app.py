@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from agentgauge_cli.commands import (
+    demo,
     dlq,
     doctor,
     events,
@@ -54,6 +55,7 @@ _LOOK = "Look"
 _OPERATE = "Operate on Kafka"
 
 app.command("up", rich_help_panel=_START)(up.up)
+app.command("demo", rich_help_panel=_START)(demo.demo)
 app.add_typer(import_.app, name="import", rich_help_panel=_START)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("doctor", rich_help_panel=_LOOK)(doctor.doctor)

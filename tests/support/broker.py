@@ -5,6 +5,7 @@ All methods block; in a coroutine call them through `asyncio.to_thread`.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -303,13 +305,17 @@ def _answers(bootstrap: str) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 on which nothing listens now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(listener.getsockname()[1]) for listener in sockets]
-    finally:
-        for listener in sockets:
-            listener.close()
+    """Ports of 127.0.0.1 on which nothing listens now.
+
+    Below those that systems give to outgoing connections, one of which would otherwise soon have them.
+    """
+    free: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 1_000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            free.append(port)
+        if len(free) == count:
+            return free
+    raise OSError("no free ports from 20,000 to 32,000")
 
 
 def _kafka_jars() -> Path:

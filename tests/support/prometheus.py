@@ -3,11 +3,9 @@
 import json
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -15,6 +13,7 @@ from urllib.request import urlopen
 
 from tests.support.broker import free_ports
 from tests.support.session_truth import session_truth
+from tests.support.up import get, until
 
 IMAGE: Final = "prom/prometheus:v3.5.0"
 _READY_WITHIN_S: Final = 60.0
@@ -34,23 +33,6 @@ class Prometheus:
             answer = json.load(response)
         assert answer["status"] == "success", answer
         return {each["metric"][label]: float(each["value"][1]) for each in answer["data"]["result"]}
-
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Return when `condition` holds; a server that does not answer yet is waited for too."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                if condition():
-                    return
-            except (OSError, HTTPException):  # not up yet, or in the middle of its start
-                pass
-            assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
-            time.sleep(0.1)
-
-    def is_ready(self) -> bool:
-        """Whether it answers queries. Raises OSError while it does not listen."""
-        with urlopen(f"{self._url}/-/ready", timeout=5) as response:
-            return bool(response.status == 200)
 
 
 @contextmanager
@@ -73,9 +55,8 @@ def running_prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen([*command, *options], stdout=log, stderr=subprocess.STDOUT)
     try:
-        server = Prometheus(port)
-        server.wait_until(server.is_ready, _READY_WITHIN_S, f"Prometheus is ready (its log is in {folder})")
-        yield server
+        until(lambda: get(f"http://127.0.0.1:{port}/-/ready") is not None, _READY_WITHIN_S)
+        yield Prometheus(port)
     finally:
         process.terminate()
         process.wait(30)
@@ -96,7 +77,7 @@ def assert_demo_truth(server: Prometheus, timeout_s: float = 60.0) -> None:
     def all_there() -> bool:
         return sum(calls().values()) >= 591 and sum(tools("agentgauge_tool_calls_total").values()) >= 765
 
-    server.wait_until(all_there, timeout_s, "591 calls of models and 765 of tools in Prometheus")
+    until(all_there, timeout_s)
     assert calls() == {name: model.responses for name, model in truth.models.items()}
     assert tools("agentgauge_tool_calls_total") == dict(truth.calls)
     assert tools("agentgauge_tool_errors_total") == dict(truth.failed)
