@@ -12,7 +12,7 @@ import pathlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 from agentgauge.redaction import REDACTED, Redactor
 
@@ -25,6 +25,8 @@ MAX_KEY_LENGTH: Final = 256
 TRUNCATED: Final = "[TRUNCATED]"
 UNSERIALIZABLE: Final = "[UNSERIALIZABLE]"
 
+_FLAT_ITEMS: Final = 32
+_FLAT_TEXT: Final = MAX_TEXT_BYTES // _FLAT_ITEMS - MAX_KEY_LENGTH
 _MIN_INT: Final = -(1 << 63)
 _MAX_INT: Final = (1 << 64) - 1
 _AS_TEXT: Final = (uuid.UUID, decimal.Decimal, pathlib.PurePath)
@@ -51,35 +53,44 @@ class Capture:
         self.unserializable = 0
         """How many values could not be shown, about (threads may count one as two do)."""
 
-    def value(self, value: object, budget: Budget) -> Json:
-        """A copy of any value."""
+    def value(self, value: object) -> tuple[Json, bool]:
+        """A copy of any value, and whether it is only a part of it."""
+        if self._redactor is None:
+            # Most of what comes needs no walk.
+            if type(value) is str:
+                if len(value) <= MAX_TEXT_BYTES and value.isascii():
+                    return value, False
+            elif type(value) is dict and len(value) <= _FLAT_ITEMS:
+                copy = value.copy()
+                if _is_flat(copy):
+                    return copy, False
+        budget = Budget()
+        return self.within(budget, value), budget.truncated
+
+    def within(self, budget: Budget, value: object) -> Json:
+        """A copy of as much as a budget allows, which is charged for it."""
         try:
             return self._walk(value, budget, 0)
-        except Exception:  # an unbounded repr, recursion, a mapping that changes: all by design the same
+        except Exception:  # a mapping that changes meanwhile, recursion: all by design the same
             return self._failed()
 
     def text(self, text: str) -> str:
-        """A copy of a text; an empty one stays empty."""
-        captured = self.value(text, Budget())
+        """A copy of a text."""
+        captured, _ = self.value(text)
         return captured if isinstance(captured, str) else UNSERIALIZABLE
 
-    def mapping(self, value: object, budget: Budget) -> dict[str, Json]:
-        """A copy of a value as a JSON object, whatever it is."""
-        captured = self.value(value, budget)
-        return captured if isinstance(captured, dict) else {"value": captured}
-
     def arguments(
-        self, names: Sequence[str], args: Sequence[object], kwargs: Mapping[str, object], budget: Budget
-    ) -> Json:
+        self, names: Sequence[str], args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> tuple[Json, bool]:
         """A copy of a call's arguments, by parameter name; those beyond the names as `args`."""
-        if len(args) <= len(names):
-            given: dict[str, object] = dict(zip(names, args, strict=False))
-        else:
-            given = dict(zip(names, args, strict=False))
+        given: dict[object, object] = dict(zip(names, args, strict=False))
+        if len(args) > len(names):
             given["args"] = args[len(names) :]
         if kwargs:
             given.update(kwargs)
-        return self.value(given, budget)
+        if self._redactor is None and len(given) <= _FLAT_ITEMS and _is_flat(given):
+            return given, False
+        return self.value(given)
 
     def _walk(self, value: object, budget: Budget, depth: int) -> Json:
         # Exact types first: they are nearly all that comes, and none of them runs the host's code.
@@ -133,7 +144,7 @@ class Capture:
         return copy
 
     def _text(self, text: str, budget: Budget) -> str:
-        room = budget.text_bytes
+        room = max(0, budget.text_bytes)
         if len(text) > room:
             text = text[:room]
             budget.truncated = True
@@ -185,6 +196,22 @@ class Capture:
 
 def _fields(value: object, names: Iterable[str]) -> Iterable[tuple[str, object]]:
     return ((name, getattr(value, name)) for name in islice(names, MAX_NODES))
+
+
+def _is_flat(items: dict[object, object]) -> TypeGuard[dict[str, Json]]:
+    """Whether a small dictionary can be taken as it is: short plain texts, numbers, None."""
+    for key, value in items.items():
+        if type(key) is not str or len(key) > MAX_KEY_LENGTH or not key.isascii():
+            return False
+        if type(value) is str:
+            if len(value) > _FLAT_TEXT or not value.isascii():
+                return False
+        elif type(value) is int:
+            if not _MIN_INT <= value <= _MAX_INT:
+                return False
+        elif value is not None and type(value) is not float and type(value) is not bool:
+            return False
+    return True
 
 
 def _key(key: object) -> str:

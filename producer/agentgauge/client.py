@@ -13,7 +13,7 @@ from agentgauge import context, registry, senders
 from agentgauge.buffer import FlushResult
 from agentgauge.capture import Capture
 from agentgauge.clock import RANDOM_IDS, SYSTEM_CLOCK, Clock, IdSource
-from agentgauge.encoding import encode_event
+from agentgauge.encoding import encode, encode_truncated
 from agentgauge.errors import ValidationError
 from agentgauge.fields import checked
 from agentgauge.observe import ObserveOptions, decorate
@@ -27,7 +27,7 @@ from agentgauge.transports.base import Transport
 from agentgauge.version import SDK
 from agentgauge_schemas.block import Resource
 from agentgauge_schemas.conventions import CHAT
-from agentgauge_schemas.event import Kind, Level
+from agentgauge_schemas.event import MAX_EVENT_BYTES, Kind, Level
 
 CLOSE_S: Final = 5.0
 
@@ -282,10 +282,13 @@ class Client:
         if self._sender is None:
             return
         try:
+            data = encode(event)
+            if len(data) > MAX_EVENT_BYTES:
+                data = encode_truncated(event, len(data))
             if self._closed:
                 self._sender.drop("closed")
             else:
-                self._sender.put((time_us, self.resource, encode_event(event)))
+                self._sender.put((time_us, self.resource, data))
         except Exception as error:  # ours to bear, not the host's
             self.note_failure(error)
 

@@ -47,11 +47,11 @@ class RandomIds:
 
     def trace_id(self) -> str:
         """32 hexadecimal digits."""
-        return format(self._bits(128), "032x")
+        return self._bits(128).to_bytes(16, "big").hex()
 
     def span_id(self) -> str:
         """16 hexadecimal digits."""
-        return format(self._bits(64), "016x")
+        return self._bits(64).to_bytes(8, "big").hex()
 
     def producer_id(self) -> str:
         """A random UUID."""

@@ -114,7 +114,7 @@ class Delivery:
         oldest_us = self._clock.time_ns() // 1000 - BACKFILL_AGE_US
         records = []
         for block in blocks:
-            if block.events and block.newest_us < oldest_us:
+            if block.events and block.last_us < oldest_us:
                 block.backfill = True  # it has waited through an outage
             records.append(
                 Outgoing(partition, block.producer.encode(), block.value(), block.headers(partition))

@@ -11,13 +11,10 @@ from agentgauge_schemas.event import MAX_EVENT_BYTES
 encode: Final = orjson.dumps
 
 
-def encode_event(fields: dict[str, object]) -> bytes:
-    """The JSON of captured fields; too large an event loses its largest fields and says so."""
-    data = encode(fields)
-    return data if len(data) <= MAX_EVENT_BYTES else _encode_truncated(fields, len(data))
-
-
-def _encode_truncated(fields: Mapping[str, object], size: int) -> bytes:
+def encode_truncated(fields: Mapping[str, object], size: int) -> bytes:
+    """The JSON of an event that is too large: it loses its largest fields and says so. `size`: of its
+    whole JSON.
+    """
     kept = {**fields, "truncated": True}
     sizes = sorted(((len(encode(value)), name) for name, value in fields.items()), reverse=True)
     room = MAX_EVENT_BYTES - len('"truncated":true,')

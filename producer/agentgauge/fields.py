@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from agentgauge.capture import Budget, Capture
+from agentgauge.capture import Capture
 from agentgauge.errors import ValidationError
 from agentgauge_schemas.event import Event
 
@@ -23,9 +23,9 @@ def checked(event: dict[str, object], fields: Mapping[str, object], capture: Cap
             continue
         if name not in _NAMES:
             raise ValidationError(f"an event has no field {name!r}")
-        budget = Budget()
-        event[name] = capture.mapping(value, budget) if name in _OBJECTS else capture.value(value, budget)
-        if budget.truncated:
+        captured, truncated = capture.value(value)
+        event[name] = {"value": captured} if name in _OBJECTS and not isinstance(captured, dict) else captured
+        if truncated:
             event["truncated"] = True
     if event["kind"] == "span" and ("error_message" in event or event.get("level") == "ERROR"):
         event["status"] = "error"

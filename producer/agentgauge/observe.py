@@ -136,7 +136,7 @@ class _Collected:
             self._budget.truncated = True
             return
         self._budget.nodes -= 1
-        self._items.append(self._span.client.capture.value(item, self._budget))
+        self._items.append(self._span.client.capture.within(self._budget, item))
 
     def end(self, error: BaseException | None = None) -> None:
         """The generator has ended, by itself, by an exception, or because it was closed."""

@@ -28,7 +28,7 @@ class PackedBlock(msgspec.Struct):
     seq: int
     resource: Resource
     events: list[bytes]
-    newest_us: int = 0
+    last_us: int = 0
     flush_ms: int = 1_000
     dropped: dict[str, int] = {}
     queue_depth: int = 0
@@ -120,10 +120,16 @@ class Packer:
         """Blocks of one resource each, the old events apart; order is kept in each of them."""
         lanes: dict[tuple[Resource, bool], list[Item]] = {}
         oldest_us = now_us - BACKFILL_AGE_US
+        lane: list[Item] = []
+        lane_resource: Resource | None = None
         for item in items:
-            lanes.setdefault((item[1], item[0] < oldest_us), []).append(item)
+            # Nearly always those of the item before: hashing a resource for each costs more than the rest.
+            if item[1] is not lane_resource or item[0] < oldest_us:
+                lane_resource = None if item[0] < oldest_us else item[1]
+                lane = lanes.setdefault((item[1], item[0] < oldest_us), [])
+            lane.append(item)
         return [
-            self._block(resource, [item[2] for item in part], backfill, max(item[0] for item in part))
+            self._block(resource, [item[2] for item in part], backfill, part[-1][0])
             for (resource, backfill), lane in lanes.items()
             for part in cut(lane, _size)
         ]
@@ -134,10 +140,8 @@ class Packer:
         block.final = final
         return block
 
-    def _block(self, resource: Resource, events: list[bytes], backfill: bool, newest_us: int) -> PackedBlock:
-        block = PackedBlock(
-            self.producer, self._next, resource, events, backfill=backfill, newest_us=newest_us
-        )
+    def _block(self, resource: Resource, events: list[bytes], backfill: bool, last_us: int) -> PackedBlock:
+        block = PackedBlock(self.producer, self._next, resource, events, backfill=backfill, last_us=last_us)
         self._next += len(events)
         return block
 

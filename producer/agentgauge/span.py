@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeVar, Unpack
 
 from agentgauge import context
 from agentgauge.attribute import Attribute
-from agentgauge.capture import Budget, Json
+from agentgauge.capture import Json
 from agentgauge.errors import ValidationError
 from agentgauge.failures import describe_failure
 from agentgauge.usage import TOKEN_FIELDS, tokens_of
@@ -58,6 +58,7 @@ class Span:
         "_attributes",
         "_client",
         "_ended",
+        "_entered",
         "_input",
         "_output",
         "_previous",
@@ -93,21 +94,25 @@ class Span:
         """`static`: fields of the event that are known and captured already; it is shared, not changed."""
         self._client = client
         self._static = static
+        self.trace_id: str
+        self.span_id: str
         self.parent_id: str | None
         if parent is None:
-            self.trace_id = client.ids.trace_id()
+            self.trace_id = trace_id = client.ids.trace_id()
+            self.span_id = trace_id[16:]
             self.parent_id = None
             self.identity = client.identity
         else:
             self.trace_id = parent.trace_id
+            self.span_id = client.ids.span_id()
             self.parent_id = parent.span_id
             self.identity = parent.identity
-        self.span_id: str = client.ids.span_id()
         self._previous: Span | None = None
         self._attributes: dict[str, object] | None = None
         self._input: Json = None
         self._output: Json = None
         self._truncated = False
+        self._entered = False
         self._ended = False
         self._started_ns = client.perf_ns()
 
@@ -133,9 +138,8 @@ class Span:
 
     @input.setter  # noqa: A003  # the name that the field has everywhere
     def input(self, value: object) -> None:
-        budget = Budget()
-        self._input = self._client.capture.value(value, budget)
-        self._truncated |= budget.truncated
+        self._input, truncated = self._client.capture.value(value)
+        self._truncated |= truncated
 
     @property
     def output(self) -> Json:
@@ -144,9 +148,8 @@ class Span:
 
     @output.setter
     def output(self, value: object) -> None:
-        budget = Budget()
-        self._output = self._client.capture.value(value, budget)
-        self._truncated |= budget.truncated
+        self._output, truncated = self._client.capture.value(value)
+        self._truncated |= truncated
 
     def set_output(self, captured: Json, truncated: bool) -> None:
         """Set an output that is captured already."""
@@ -239,9 +242,11 @@ class Span:
         self._client.score(name, value, trace_id=self.trace_id, comment=comment)
 
     def enter(self) -> None:
-        """Make it the current span."""
-        self._previous = context.current_span()
-        context.enter(self)
+        """Make it the current span; once, so that spans never stand in a circle."""
+        if not self._entered:
+            self._entered = True
+            self._previous = context.current_span()
+            context.enter(self)
 
     def leave(self) -> None:
         """Make the span that was current before the current one, if this one still is."""
@@ -312,9 +317,7 @@ class Span:
     ) -> None:
         """Take a call's arguments as the input, by parameter name."""
         if args or kwargs:
-            budget = Budget()
-            self._input = self._client.capture.arguments(names, args, kwargs, budget)
-            self._truncated = budget.truncated
+            self._input, self._truncated = self._client.capture.arguments(names, args, kwargs)
 
     def get_attribute(self, name: str) -> object:
         """A field that was set, or that the span began with; else None."""
