@@ -163,5 +163,21 @@ def test_nothing_that_listens_is_one_sentence_with_the_cure(sessions: Path, unus
     assert "agentgauge up" in ran.err
 
 
+async def test_a_mistyped_prefix_is_one_sentence(tmp_path: Path, sessions: Path) -> None:
+    async with EmbeddedPipeline(settings(tmp_path / "data")) as pipeline:
+        arguments = (
+            "import",
+            "claude-code",
+            str(sessions),
+            "--kafka",
+            pipeline.kafka,
+            "--prefix",
+            "agentguage",
+        )
+        ran = await asyncio.to_thread(run_process, *arguments)
+    assert_one_sentence(ran)
+    assert "agentguage.events" in ran.err
+
+
 def test_a_wrong_path_is_one_sentence(tmp_path: Path) -> None:
     assert_one_sentence(run_process("import", "claude-code", str(tmp_path / "nowhere")))

@@ -1,5 +1,6 @@
 """`agentgauge import`: what other programs recorded becomes events, each counted once."""
 
+import asyncio
 import sys
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentgauge_cli.settings import DEFAULT_KAFKA, DEFAULT_PREFIX, JsonOption, KafkaOption, PrefixOption
+from agentgauge_schemas.topics import Topic
 
 if TYPE_CHECKING:
     from agentgauge_cli.importers.publish import FileReport
@@ -56,6 +58,7 @@ def claude_code(
     from agentgauge_cli.rendering import console
 
     files = find_files(paths)
+    asyncio.run(_require_topic(kafka, prefix))
     size = sum(file.stat().st_size for file in files) * (2 if shift_to_now else 1)
 
     with (
@@ -72,6 +75,14 @@ def claude_code(
             on_read=lambda read: progress.advance(reading, read),
         )
     _print(reports, json=json)
+
+
+async def _require_topic(kafka: str, prefix: str) -> None:
+    """Many a broker makes a topic that is asked for: what a mistyped prefix gets, nobody would read."""
+    from agentgauge_cli.kafka import opened_log
+
+    async with opened_log(kafka, prefix, Topic.EVENTS):
+        pass
 
 
 def _print(reports: "list[FileReport]", *, json: bool) -> None:
