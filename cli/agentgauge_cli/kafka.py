@@ -18,7 +18,7 @@ def require_broker(kafka: str) -> Answer:
         return ask(kafka)
     except NoKafka as error:
         raise CliError(
-            f"no Kafka broker at {error}: start one or 'agentgauge up', or name another with --kafka"
+            f"no Kafka broker answers at {error}: start one or 'agentgauge up', or name another with --kafka"
         ) from None
 
 

@@ -22,7 +22,7 @@ NEEDED: Final = {
 
 
 class NoKafka(Exception):
-    """What answers there is no Kafka broker, or nothing answers; the message says which."""
+    """No Kafka broker answers; the message is the address, and in parentheses why."""
 
 
 class Answer(NamedTuple):
@@ -56,7 +56,7 @@ def ask(address: str) -> Answer:
             with socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S) as connection:
                 versions = _api_versions(connection)
         except (OSError, struct.error) as error:
-            reason = reason or f"{one}: {_why(error)}"
+            reason = reason or f"{one} ({_why(error)})"
         else:
             return Answer(time.perf_counter() - begin, versions)
     raise NoKafka(reason)

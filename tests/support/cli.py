@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -25,10 +26,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
     return Ran(code, captured.out, captured.err)
 
 
-def run_process(*arguments: str, timeout_s: float = 30.0) -> Ran:
+def run_process(*arguments: str, timeout_s: float = 30.0, cwd: Path | None = None) -> Ran:
     """In a process of its own, without a terminal."""
     command = [sys.executable, "-c", "from agentgauge_cli.main import run; run()", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=cwd)
     return Ran(done.returncode, done.stdout, done.stderr)
 
 

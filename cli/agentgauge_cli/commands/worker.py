@@ -51,7 +51,9 @@ def worker(
     It runs until SIGTERM or Ctrl-C. Start as many as you like: Kafka shares the work out. Exit
     codes from 70 on ask to be restarted: the work goes on from the last checkpoint.
     """
+    from agentgauge_cli.kafka import require_broker
     from agentgauge_processors.engine.kafka import WorkerSettings, run_worker
 
+    require_broker(kafka)
     settings = WorkerSettings(kafka=kafka, prefix=prefix, stages=STAGES[stages], slot=slot, data_dir=data_dir)
     raise typer.Exit(run_worker(settings))

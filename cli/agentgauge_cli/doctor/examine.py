@@ -29,7 +29,7 @@ async def examine(kafka: str, prefix: str, data_dir: Path, storage_url: str) -> 
         answer = await asyncio.to_thread(probe.ask, kafka)
     except probe.NoKafka as error:
         cure = "start a broker or 'agentgauge up', or name another address with --kafka"
-        checks.append(fail("broker", f"no Kafka broker at {error}", cure))
+        checks.append(fail("broker", f"no Kafka broker answers at {error}", cure))
         checks.append(await machine.storage(storage_url, None))
     else:
         checks.append(broker(kafka, answer))
