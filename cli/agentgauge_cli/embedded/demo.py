@@ -14,7 +14,7 @@ from agentgauge.errors import NetworkError
 from agentgauge.publish import BlockPublisher
 from agentgauge_cli.demo_data import PROJECT, replay
 from agentgauge_cli.embedded.pipeline import EmbeddedPipeline, EmbeddedSettings
-from agentgauge_cli.embedded.serve import announce
+from agentgauge_cli.embedded.serve import announce, started
 from agentgauge_cli.errors import CliError
 from agentgauge_cli.kafka import opened_log
 from agentgauge_cli.live_table import LiveTable
@@ -51,7 +51,7 @@ async def show_here(
             status_port=status_port,
             prefix=prefix,
         )
-        async with EmbeddedPipeline(settings) as pipeline:
+        async with started(settings) as pipeline:
             with LiveTable() as table:
                 async with _drawn(pipeline.log, table):
                     await _unless(stopping, _publish_and_drain(pipeline, prefix))

@@ -2,16 +2,18 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from agentgauge_cli.embedded.datadir import DataDir
 from agentgauge_cli.embedded.pipeline import EmbeddedPipeline, EmbeddedSettings
+from agentgauge_cli.embedded.ports import listen
 from agentgauge_cli.embedded.supervisor import agentgauge, supervise
-from agentgauge_cli.rendering import console, plural
+from agentgauge_cli.rendering import console, plural, waiting
 from agentgauge_processors.engine.kafka.connection import Connection
-from agentgauge_processors.engine.kafka.topics import create_topics, partition_counts
+from agentgauge_processors.engine.kafka.topics import Change, create_topics, partition_counts
 from agentgauge_schemas.topics import DEFAULT_EVENTS_PARTITIONS, DEFAULT_MERGE_PARTITIONS, Topic
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -40,9 +42,18 @@ def until_signal(work: Callable[[asyncio.Event], Coroutine[Any, Any, _Result]]) 
     return asyncio.run(main())
 
 
+@asynccontextmanager
+async def started(settings: EmbeddedSettings) -> AsyncIterator[EmbeddedPipeline]:
+    """An embedded pipeline; a terminal shows that it starts. Raises what entering it raises."""
+    async with AsyncExitStack() as running:
+        with waiting("Starting the pipeline ..."):
+            pipeline = await running.enter_async_context(EmbeddedPipeline(settings))
+        yield pipeline
+
+
 async def serve(settings: EmbeddedSettings, stopping: asyncio.Event) -> None:
     """The embedded pipeline, until `stopping`. Raises what entering `EmbeddedPipeline` raises."""
-    async with EmbeddedPipeline(settings) as pipeline:
+    async with started(settings) as pipeline:
         announce(pipeline)
         await pipeline.run_until(stopping)
         _say("Stopping ...")
@@ -69,11 +80,10 @@ async def serve_on(
 
     Missing topics are created. Raises StartupProblem and CliError.
     """
-    async with Connection(kafka).admin() as admin:
-        found = await partition_counts(admin, prefix)
-    events = found.get(Topic.EVENTS, DEFAULT_EVENTS_PARTITIONS)
-    merge = found.get(Topic.PARTIALS, DEFAULT_MERGE_PARTITIONS)
-    if changes := await create_topics(kafka, prefix, events, merge):
+    listen(metrics_port, "--metrics-port").close()  # its sink would name another option
+    with waiting(f"Looking for topics at {kafka} ..."):
+        changes = await _create_missing_topics(kafka, prefix)
+    if changes:
         _say(f"{plural(len(changes), 'topic')} of {prefix!r} created")
     common = ("--kafka", kafka, "--prefix", prefix)
     with DataDir(data_dir):
@@ -87,3 +97,12 @@ async def serve_on(
         _say(f"  Prometheus scrapes  http://127.0.0.1:{metrics_port}/metrics")
         _say(f"  storage             {data_dir}; see it with 'agentgauge report'")
         await supervise(commands, stopping)
+
+
+async def _create_missing_topics(kafka: str, prefix: str) -> list[Change]:
+    """With the usual numbers of partitions, unless the topics that exist have others."""
+    async with Connection(kafka).admin() as admin:
+        found = await partition_counts(admin, prefix)
+    events = found.get(Topic.EVENTS, DEFAULT_EVENTS_PARTITIONS)
+    merge = found.get(Topic.PARTIALS, DEFAULT_MERGE_PARTITIONS)
+    return await create_topics(kafka, prefix, events, merge)
