@@ -57,11 +57,17 @@ def _conditional(
         base: list[tuple[Condition, gp.ModelPrice]] = [(Condition(), info.prices)]
     else:
         base = [(_condition(one.constraint), one.prices) for one in info.prices]
-    if context is None or not info.price_variants:
+    known = context or {}
+    variants = [
+        variant
+        for variant in info.price_variants or ()
+        if all(known.get(key) == value for key, value in variant.when.items())
+    ]
+    if not variants:
         return base
     # A variant overrides single prices from its own start on: resolve each stretch by the library.
     starts = {condition.from_us for condition, _ in base}
-    starts |= {_condition(variant.constraint).from_us for variant in info.price_variants}
+    starts |= {_condition(variant.constraint).from_us for variant in variants}
     result = []
     for start in sorted(starts):
         for condition, _ in base:
