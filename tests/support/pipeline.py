@@ -1,11 +1,10 @@
-"""The real stages on the real SQLite log, driven by hand: what a test publishes is counted at once."""
+"""The real stages on any log, driven by hand: what a test publishes is counted at once."""
 
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from agentgauge_processors.engine.contract import Append, Message, Stage, Tick
-from agentgauge_processors.engine.sqlite import SqliteLog
+from agentgauge_processors.engine.contract import Append, Log, Message, Stage, Tick
 from agentgauge_processors.merge import MergeStage
 from agentgauge_processors.reduce import ReduceStage
 from agentgauge_schemas.block import BlockHeaders, Resource, encode_block
@@ -33,7 +32,7 @@ class FakeClock:
 class Pipeline:
     """Reduce and merge of all partitions of a log."""
 
-    def __init__(self, log: SqliteLog, clock: Callable[[], int], partitions: int = 2) -> None:
+    def __init__(self, log: Log, clock: Callable[[], int], partitions: int = 2) -> None:
         self.log = log
         self._clock = clock
         self._partitions = range(partitions)
