@@ -44,7 +44,8 @@ class StageHost:
         ends = {partition: await self._log.end_offset(self._input, partition) for partition in partitions}
         while any((self.runner.next(partition) or 0) < end for partition, end in ends.items()):
             await asyncio.sleep(_LOOK_S)
-        await self.runner.checkpoint(last=True)
+        # Shielded: who gives up waiting must not break a checkpoint off half-way.
+        await asyncio.shield(self.runner.checkpoint(last=True))
 
     async def stop(self) -> None:
         """Make a last checkpoint and give the partitions back. `follow` must have ended."""
