@@ -5,7 +5,6 @@ whoever got it already knows it again.
 """
 
 import asyncio
-import logging
 import random
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +14,7 @@ from agentgauge.buffer import Buffer
 from agentgauge.clock import Clock
 from agentgauge.errors import NetworkError
 from agentgauge.hurry import Hurry
+from agentgauge.outage import Outage
 from agentgauge.packing import BACKFILL_AGE_US, PackedBlock
 from agentgauge.transports.base import START_ONE, Outgoing, TooLarge, Transport
 
@@ -26,8 +26,6 @@ SLOW_S: Final = 5.0
 
 _JITTER: Final = 0.2
 _LOOK_S: Final = 0.5
-
-_logger: Final = logging.getLogger("agentgauge")
 
 
 def retry_delay_s(attempt: int, retries: int) -> float:
@@ -50,6 +48,7 @@ class Delivery:
         retries: int,
         rest: Callable[[float], Awaitable[None]],
         hurry: Hurry,
+        outage: Outage,
         on_error: Callable[[Exception], None],
     ) -> None:
         """`rest` waits for so many seconds, or less when somebody is in a hurry."""
@@ -59,9 +58,9 @@ class Delivery:
         self._retries = retries
         self._rest = rest
         self._hurry = hurry
+        self._outage = outage
         self._on_error = on_error
         self._partition: int | None = None
-        self._warned = False
 
     async def deliver(self, blocks: Sequence[PackedBlock]) -> bool:
         """Send blocks; returns True when all are settled, False when giving up."""
@@ -70,11 +69,11 @@ class Delivery:
         while waiting:
             error, waiting = await self._attempt(waiting)
             if error is None:
-                self._warned = False
+                self._outage.over()
                 continue
             attempt += 1
             self._buffer.failed(str(error))
-            self._warn(error)
+            self._outage.say(error)
             if attempt == self._retries + 1:
                 self._on_error(error)
             if self._hurry.closing and self._hurry.is_over(await self._transport.answers()):
@@ -89,12 +88,12 @@ class Delivery:
         sending = asyncio.create_task(self._send(blocks))
         started = self._clock.monotonic()
         while not (await asyncio.wait({sending}, timeout=_LOOK_S))[0]:
-            slow = not self._warned and self._clock.monotonic() - started >= SLOW_S
+            slow = not self._outage.said and self._clock.monotonic() - started >= SLOW_S
             if not slow and not self._hurry.closing:
                 continue
             answers = await self._transport.answers()
             if slow:
-                self._warn(self._silent(answers))
+                self._outage.say(self._silent(answers))
             if self._hurry.is_over(answers):
                 sending.cancel()
                 await asyncio.wait({sending})
@@ -103,6 +102,8 @@ class Delivery:
             outcomes = sending.result()
         except NetworkError as error:
             return error, blocks
+        except Exception as error:  # a transport's own fault must not end the sender
+            return NetworkError(f"{self._transport.name} failed: {error!r}"), blocks
         return self._book(blocks, outcomes)
 
     async def _send(self, blocks: Sequence[PackedBlock]) -> list[int | NetworkError]:
@@ -140,17 +141,6 @@ class Delivery:
                 if first is None:
                     first = outcome
         return first, waiting
-
-    def _warn(self, error: NetworkError) -> None:
-        """Say it once in an outage."""
-        if self._warned:
-            _logger.debug("%s", error)
-            return
-        self._warned = True
-        count = self._buffer.pending
-        events = "1 event" if count == 1 else f"{count} events"
-        text = f"agentgauge: {events} not delivered: {error}. {error.cure}"
-        _logger.warning("%s", text.rstrip())
 
     def _silent(self, answers: bool) -> NetworkError:
         if answers:

@@ -18,7 +18,9 @@ import msgspec
 
 from agentgauge.buffer import Buffer, FlushResult
 from agentgauge.clock import Clock, IdSource
+from agentgauge.errors import NetworkError
 from agentgauge.hurry import Hurry
+from agentgauge.outage import Outage
 from agentgauge.packing import Pace, Packer
 from agentgauge.settings import Settings
 from agentgauge.transports.base import Transport
@@ -69,6 +71,7 @@ class Sender:
         self.producer_id = self._ids.producer_id()
         self._buffer = Buffer(self._max_events, self._max_bytes, self._wake)
         self._hurry = Hurry(self._clock)
+        self._outage = Outage(lambda: self._buffer.pending)
         self._thread: threading.Thread | None = None
         self._worker: Worker | None = None
         self.put = self._buffer.put
@@ -110,6 +113,8 @@ class Sender:
         """Wait for the end of the thread, at most so long; it is a daemon and holds nobody back."""
         if self._thread is not None and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
+            if self._thread.is_alive() and self._buffer.pending:
+                self._outage.say(NetworkError("there was not enough time"))
         return self._buffer.result()
 
     def close(self, timeout_s: float) -> FlushResult:
@@ -150,6 +155,7 @@ class Sender:
             Packer(self.producer_id, self._resource),
             self._pace,
             self._hurry,
+            self._outage,
             self._make_transport(),
             self._clock,
             retries=self._retries,

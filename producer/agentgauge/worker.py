@@ -9,6 +9,7 @@ from agentgauge.buffer import Buffer
 from agentgauge.clock import Clock
 from agentgauge.delivery import Delivery
 from agentgauge.hurry import Hurry
+from agentgauge.outage import Outage
 from agentgauge.packing import Pace, PackedBlock, Packer
 from agentgauge.transports.base import Transport
 
@@ -24,6 +25,7 @@ class Worker:
         packer: Packer,
         pace: Pace,
         hurry: Hurry,
+        outage: Outage,
         transport: Transport,
         clock: Clock,
         *,
@@ -40,7 +42,14 @@ class Worker:
         self._transport = transport
         self._clock = clock
         self._delivery = Delivery(
-            transport, buffer, clock, retries=retries, rest=self._rest, hurry=hurry, on_error=on_error
+            transport,
+            buffer,
+            clock,
+            retries=retries,
+            rest=self._rest,
+            hurry=hurry,
+            outage=outage,
+            on_error=on_error,
         )
         self._sent_at = clock.monotonic()
         self._first_at: float | None = None

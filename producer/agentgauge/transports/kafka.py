@@ -125,10 +125,13 @@ class KafkaTransport:
             await _stop(producer)
 
     async def _outcome(self, sent: asyncio.Future[RecordMetadata]) -> int | NetworkError:
-        try:
-            offset: int = (await sent).offset
-        except KafkaError as error:
+        await asyncio.wait([sent])
+        if sent.cancelled():
+            return NetworkError(f"{self.name} did not take them: the producer was closed")
+        error = sent.exception()
+        if error is not None:
             return self._refused(error)
+        offset: int = sent.result().offset
         return offset
 
     async def _connected(self) -> AIOKafkaProducer:
@@ -159,7 +162,7 @@ class KafkaTransport:
     def _unreachable(self) -> NetworkError:
         return NetworkError(f"nothing answers at {self.name}", START_ONE)
 
-    def _refused(self, error: KafkaError) -> NetworkError:
+    def _refused(self, error: BaseException) -> NetworkError:
         reason = str(error) or type(error).__name__
         if isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError)):
             return TooLarge(f"{self.name} refuses the size of a block: {reason}")

@@ -1,6 +1,7 @@
 """The client: what is said about spans, events and scores arrives as valid events, and nothing raises."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest

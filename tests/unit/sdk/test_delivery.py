@@ -11,6 +11,7 @@ from agentgauge.buffer import Buffer
 from agentgauge.delivery import PAUSE_S, Delivery, retry_delay_s
 from agentgauge.errors import NetworkError
 from agentgauge.hurry import Hurry
+from agentgauge.outage import Outage
 from agentgauge.packing import BACKFILL_AGE_US, PackedBlock, Packer
 from agentgauge.testing import ManualClock
 from agentgauge.transports.base import Outgoing, TooLarge
@@ -67,6 +68,7 @@ class Bench:
             retries=retries,
             rest=self._rest,
             hurry=self.hurry,
+            outage=Outage(lambda: self.buffer.pending),
             on_error=self.errors.append,
         )
 
