@@ -1,28 +1,31 @@
 """One stage's membership in its consumer group: Faust brings the records, the runner does the rest.
 
-Faust is used for what it is good at: joining a group, fetching, rebalancing, stopping. Where to start is
-ours: a stage goes on from the position in its own state, never from Kafka's committed offset, which is
-written for lag displays only.
+Faust is used for what it is good at: joining a group, fetching, rebalancing, stopping. Two things are
+ours. Where to start: a stage goes on from the position in its own state, never from Kafka's committed
+offset, which is written for lag displays only. And the last step, from a fetched batch to the stage:
+Faust's way through conductor, channel and stream takes four tasks a record, and there is nothing on it
+that we need: neither its serializers nor its acknowledgements.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
 import faust
 import mode
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
-from faust.types import Message, StreamT
+from faust.types import StreamT
 from faust.types.auth import CredentialsT
 
 from agentgauge_processors.engine.contract import LogError, OffsetExpired, Record
 from agentgauge_processors.engine.errors import ExitCode
 from agentgauge_processors.engine.kafka.connection import MIB, Connection
+from agentgauge_processors.engine.kafka.reader import as_record
 from agentgauge_processors.engine.runner import Runner
 
 Die = Callable[[ExitCode, str], NoReturn]
@@ -55,17 +58,18 @@ class Member:
         self._topic = runner.stage.input.name_with(prefix)
         self._die = die
         self._committed: dict[int, int] = {}
+        self._epoch = 0
+        """One more with each revocation: Faust's generation does not change for static members."""
         default = SESSION_S if slot is None else STATIC_SESSION_S
         self._app = _new_app(self.group, connection, data_dir, slot, session_s or default)
         # No acks: the positions that we commit are those of checkpoints, not of deliveries.
         topic = self._app.topic(self._topic, key_type=bytes, value_type=bytes, acks=False)
 
-        async def consume(stream: StreamT[bytes]) -> None:
-            assert isinstance(stream, faust.Stream)
-            async for event in stream.noack().events():
-                await self._take(event.message)
+        async def subscribed(stream: StreamT[bytes]) -> None:
+            async for _ in stream:
+                raise AssertionError("a record went through Faust's stream")  # `_drain` takes them all
 
-        self._app.agent(topic, concurrency=1)(consume)
+        self._app.agent(topic, concurrency=1)(subscribed)
         # mode's type of a handler fits no function at all.
         self._app.on_partitions_revoked.connect(self._revoked)  # type: ignore[arg-type]  # see above
         self._app.on_rebalance_complete.connect(self._rebalanced)  # type: ignore[arg-type]  # see above
@@ -83,6 +87,7 @@ class Member:
             await self._seek()
 
         consumer.perform_seek = perform_seek  # type: ignore[method-assign]  # there is no hook for it
+        consumer._drain_messages = self._drain  # type: ignore[method-assign]  # nor for this
         await self._app.start()
 
     async def stop(self) -> None:
@@ -152,6 +157,7 @@ class Member:
     # -- Faust's hooks -----------------------------------------------------------------------
 
     async def _revoked(self, app: object, *_: object, **__: object) -> None:
+        self._epoch += 1
         self._committed = {}
         try:
             await self.runner.revoked()
@@ -176,13 +182,32 @@ class Member:
             if tp.topic == self._topic and position is not None:
                 await consumer.seek(tp, position)
 
-    async def _take(self, message: Message) -> None:
-        if message.generation_id != self._app.consumer_generation_id:
-            return  # it stems from before a rebalance, and comes again
-        expected = self.runner.next(message.partition)
-        if expected is None or message.offset < expected:
+    async def _drain(self, fetcher: mode.ServiceT) -> None:
+        """Take batch after batch until Faust stops the fetcher, as it does for a rebalance."""
+        consumer = self._consumer()
+        while not (consumer.should_stop or fetcher.should_stop):
+            epoch = self._epoch
+            try:
+                batches, _ = await consumer._wait_next_records(timeout=1.0)
+            except ConsumerStoppedError:
+                if self._app.should_stop:
+                    return
+                raise
+            if not consumer.flow_active:
+                await consumer.perform_seek()
+            for tp, records in (batches or {}).items():
+                for record in records:
+                    if epoch != self._epoch or not consumer.flow_active:
+                        break  # fetched before a rebalance: it comes again
+                    await self._take(record)
+                    consumer._read_offset[tp] = record.offset
+            await asyncio.sleep(0)
+
+    async def _take(self, fetched: ConsumerRecord) -> None:
+        expected = self.runner.next(fetched.partition)
+        if expected is None or fetched.offset < expected:
             return
-        record = _as_record(message)
+        record = as_record(fetched)
         if record.offset > expected:
             await self._check_gap(record, expected)
             if self.runner.next(record.partition) != expected:
@@ -210,19 +235,6 @@ def group_name(prefix: str, stage: str) -> str:
     return f"{prefix}-{stage}"
 
 
-def _as_record(message: Message) -> Record:
-    headers = message.headers or ()
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return Record(
-        message.partition,
-        message.offset,
-        round(message.timestamp * 1000) * 1000,  # Faust made seconds of Kafka's milliseconds
-        message.key,
-        message.value,
-        tuple((name, value or b"") for name, value in pairs),
-    )
-
-
 def _new_app(
     group: str, connection: Connection, data_dir: Path, slot: int | None, session_s: float
 ) -> faust.App:
@@ -240,9 +252,7 @@ def _new_app(
         topic_disable_leader=True,
         agent_supervisor=mode.CrashingSupervisor,
         stream_wait_empty=False,
-        # Fetches a quarter of the buffer at most: a full buffer costs Faust a sleep of a second.
-        stream_buffer_maxsize=64,
-        broker_max_poll_records=16,
+        broker_max_poll_records=64,
         consumer_max_fetch_size=8 * MIB,
         consumer_auto_offset_reset="earliest",
         broker_session_timeout=session_s,
