@@ -18,8 +18,10 @@ class SelfFaults:
     stop: float = 0.0
     stop_s: float = 8.0
     """How long it stays frozen: longer than its session."""
-    once_at: str = ""
-    """Freeze once at this point, then never again: the file is removed."""
+    at: str = ""
+    """At this point only; "": at all."""
+    once: bool = False
+    """Never again after the first time: the file is removed."""
 
 
 class FaultPoints:
@@ -34,28 +36,23 @@ class FaultPoints:
     def passing(self, point: str) -> None:
         """The process is at this point now: it may not come any further, or only much later."""
         faults = self._faults
-        if not faults.armed.exists():
-            return
-        if faults.once_at:
-            if faults.once_at == point:
-                faults.armed.unlink()
-                self._freeze(point)
+        if not faults.armed.exists() or faults.at not in ("", point):
             return
         chance = self._random.random()
-        if chance < faults.kill:
-            self._note("self-kill", point)
+        if chance >= faults.kill + faults.stop:
+            return
+        if faults.once:
+            faults.armed.unlink()
+        what = "self-kill" if chance < faults.kill else "self-stop"
+        with self._notes.open("a") as file:
+            file.write(f"{self._name} {what} {point}\n")
+        if what == "self-kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        elif chance < faults.kill + faults.stop:
-            self._freeze(point)
+        self._freeze()
 
-    def _freeze(self, point: str) -> None:
-        self._note("self-stop", point)
+    def _freeze(self) -> None:
         subprocess.Popen(
             ["sh", "-c", f"sleep {self._faults.stop_s}; kill -CONT {os.getpid()}"],
             start_new_session=True,
         )
         os.kill(os.getpid(), signal.SIGSTOP)
-
-    def _note(self, what: str, point: str) -> None:
-        with self._notes.open("a") as file:
-            file.write(f"{self._name} {what} {point}\n")

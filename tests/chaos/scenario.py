@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -51,7 +52,12 @@ class Scenario:
     self_kill: float = 0.0
     self_stop: float = 0.0
     """Chances, at each dangerous point that a worker passes."""
-    once_at: str = ""
+    self_stages: tuple[str, ...] = ("reduce", "merge")
+    """Whose workers do that."""
+    at: str = ""
+    """At this point only."""
+    once: bool = False
+    """And once only, whichever worker is first."""
     slow_merge_s: float = 0.0
     before_send_s: float = 0.0
     twin: Twin = ""
@@ -133,10 +139,11 @@ class Run:
             twin=scenario.twin,
             slow_s=scenario.slow_merge_s,
             before_send_s=scenario.before_send_s if stage == "merge" else 0.0,
-            kill=scenario.self_kill,
-            stop=scenario.self_stop,
+            kill=scenario.self_kill if stage in scenario.self_stages else 0.0,
+            stop=scenario.self_stop if stage in scenario.self_stages else 0.0,
             stop_s=scenario.session_s + 2,
-            once_at=scenario.once_at,
+            at=scenario.at,
+            once=scenario.once,
         )
         self.supervisor.add(f"{stage}-{number}", module("worker", asdict(orders)))
 
@@ -191,7 +198,8 @@ class Run:
                 self.supervisor.tend()
                 await asyncio.sleep(0.3)
             codes = await asyncio.to_thread(self.supervisor.end, stage)
-            if any(codes.values()):
+            # One that was starting again when it was told to end has nothing to save.
+            if not {0, -signal.SIGTERM}.issuperset(codes.values()):
                 return [f"workers did not end in order: {codes}"]
         return []
 

@@ -1,7 +1,6 @@
 """What is done to the processes of a run."""
 
 import asyncio
-import time
 
 from tests.chaos.scenario import Run
 
@@ -36,24 +35,29 @@ async def storm_with_outage(run: Run) -> None:
 
 async def kill_reduce(run: Run) -> None:
     """Reduce dies again and again, and sends again what it had sent."""
-    await asyncio.sleep(5)
-    while True:
-        run.supervisor.harm("reduce-0", "kill")
-        await asyncio.sleep(4)
+    await _kill_again_and_again(run, "reduce-0")
 
 
 async def kill_merge(run: Run) -> None:
     """Merge dies again and again."""
-    await asyncio.sleep(5)
-    while True:
-        run.supervisor.harm("merge-0", "kill")
-        await asyncio.sleep(run.random.uniform(4, 6))
+    await _kill_again_and_again(run, "merge-0")
 
 
-async def kill_merge_while_reduce_is_frozen_in_a_transaction(run: Run) -> None:
-    """Reduce freezes itself between sending a checkpoint and committing it; merge dies a while later."""
-    deadline = time.monotonic() + 30
-    while run.armed.exists() and time.monotonic() < deadline:
+async def kill_merge_after_a_freeze(run: Run) -> None:
+    """A worker has frozen itself, once; some seconds later merge dies."""
+    while run.armed.exists():
         await asyncio.sleep(0.05)
-    await asyncio.sleep(6)
-    run.supervisor.harm("merge-0", "kill")
+    await asyncio.sleep(5)
+    for number in range(run.scenario.workers):
+        run.supervisor.harm(f"merge-{number}", "kill")
+
+
+async def _kill_again_and_again(run: Run, name: str) -> None:
+    """Each time some seconds after it has begun to work, so that there is something to lose."""
+    log, lives = run.folder / f"{name}.log", 0
+    while True:
+        while log.read_text().count("going on at") == lives:
+            await asyncio.sleep(0.1)
+        lives += 1
+        await asyncio.sleep(run.random.uniform(2, 4))
+        run.supervisor.harm(name, "kill")

@@ -50,7 +50,8 @@ class Orders:
     kill: float = 0.0
     stop: float = 0.0
     stop_s: float = 8.0
-    once_at: str = ""
+    at: str = ""
+    once: bool = False
 
 
 class FaultyLog(KafkaLog):
@@ -181,7 +182,7 @@ class ChaosWorker(Worker):
 
     def make_log(self) -> KafkaLog:
         orders, folder = self._orders, Path(self._orders.data_dir)
-        faults = SelfFaults(folder / "armed", orders.kill, orders.stop, orders.stop_s, orders.once_at)
+        faults = SelfFaults(folder / "armed", orders.kill, orders.stop, orders.stop_s, orders.at, orders.once)
         points = FaultPoints(faults, folder / "faults.log", f"{orders.stage}-{orders.slot}", orders.seed)
         kinds = {"outputs-outside": OutputsOutsideLog, "shared-state": SharedStateLog}
         return kinds.get(orders.twin, FaultyLog)(orders, points)
