@@ -26,12 +26,14 @@ class Outage:
 
     def say(self, error: NetworkError) -> None:
         """One warning, then silence until it is over."""
-        with self._lock:
-            said, self._said = self._said, True
-        if said:
-            _logger.debug("%s", error)
-            return
         count = self._pending()
+        with self._lock:
+            # A block without events, a sign of life, is no loss to speak of.
+            silent = self._said or count == 0
+            self._said = self._said or not silent
+        if silent:
+            _logger.debug("agentgauge: %s", error)
+            return
         events = "1 event" if count == 1 else f"{count} events"
         text = f"agentgauge: {events} not delivered: {error}. {error.cure}"
         _logger.warning("%s", text.rstrip())

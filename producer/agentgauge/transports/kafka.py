@@ -28,7 +28,7 @@ THREAD_PREFIX: Final = "agentgauge-"
 
 _PROBE_S: Final = 1.0
 _STOP_S: Final = 2.0
-_TOPIC_S: Final = 5.0
+_TOPIC_S: Final = 2.0
 
 _logger: Final = logging.getLogger("agentgauge.kafka")
 
