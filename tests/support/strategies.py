@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from agentgauge_schemas.event import CostSource, HotEvent, Kind, Status
 
 T0 = 1_795_000_000_000_000
-"""A whole hour; events lie around it."""
+"""Events lie around it."""
 
 MODELS: tuple[tuple[str | None, str | None], ...] = (
     ("anthropic", "claude-haiku-4-5-20251001"),
