@@ -1,6 +1,7 @@
 """One run: start everything, do harm, let it come to rest, and compare."""
 
 import asyncio
+import json
 import random
 import signal
 import subprocess
@@ -12,12 +13,14 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
-from tests.chaos import checker, wire
+from tests.chaos import checker, sinks, wire
 from tests.chaos.generator import Load
 from tests.chaos.processes import Supervisor, module
+from tests.chaos.scraper import Scrapes
+from tests.chaos.sdk_generator import SdkLoad
 from tests.chaos.watcher import Report
 from tests.chaos.worker import Orders, Twin
-from tests.support.broker import Broker
+from tests.support.broker import Broker, free_ports
 from tests.support.kafka_faults import AcknowledgementEater
 
 from agentgauge_processors.engine.kafka.connection import Connection
@@ -43,6 +46,11 @@ class Scenario:
     blocks_per_s: float = 40.0
     """Of each generator."""
     generators: int = 2
+    """Which write the wire format by hand: also late, twice and never."""
+    sdk_generators: int = 0
+    """Which use the SDK."""
+    sdk_events_per_s: float = 300.0
+    sinks: bool = False
     partitions: int = 4
     workers: int = 2
     """Of each stage."""
@@ -71,6 +79,7 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     """Differences from the truth, and whatever fell meanwhile; [] is what a right pipeline gives."""
     watched: Report | None = None
+    scraped: Scrapes | None = None
     counts: dict[str, int] = field(default_factory=dict)
     events: int = 0
     duplicates: int = 0
@@ -83,6 +92,7 @@ class Outcome:
             f" at rest after {self.settled_s:.0f} s",
             *(f"  {count} x {what}" for what, count in sorted(self.counts.items())),
             f"  watched: {self.watched}",
+            f"  scraped: {self.scraped}",
             *(f"  PROBLEM {problem}" for problem in self.problems or ["none"]),
         ]
         return "\n".join(lines)
@@ -100,6 +110,9 @@ class Run:
         self.random = random.Random(scenario.seed)
         self.armed = folder / "armed"
         self.proxy = AcknowledgementEater(broker.proxy_port, _address(broker.proxied))
+        self._database = folder / "storage.sqlite"
+        (self._metrics_port,) = free_ports(1)
+        self._metrics_url = f"http://127.0.0.1:{self._metrics_port}/metrics"
 
     async def go(self) -> Outcome:
         """All of it."""
@@ -111,7 +124,9 @@ class Run:
             for number in range(scenario.workers):
                 self.add_worker("reduce", number)
                 self.add_worker("merge", number)
-            watcher = self._start_watcher()
+            if scenario.sinks:
+                self._add_sinks()
+            watchers = self._start_watchers()
             async with self.proxy:
                 truth = await self._load()
             self.armed.unlink(missing_ok=True)
@@ -119,7 +134,7 @@ class Run:
             began = time.monotonic()
             outcome.problems += await self._come_to_rest()
             outcome.settled_s = time.monotonic() - began
-            await self._judge(outcome, truth, watcher)
+            await self._judge(outcome, truth, watchers)
         finally:
             supervisor.kill_all()
         outcome.counts = dict(supervisor.counts)
@@ -148,9 +163,12 @@ class Run:
         self.supervisor.add(f"{stage}-{number}", module("worker", asdict(orders)))
 
     async def _load(self) -> wire.Truth:
-        outs = [self.folder / f"truth-{number}.json" for number in range(self.scenario.generators)]
+        scenario = self.scenario
+        outs = [self.folder / f"truth-{number}.json" for number in range(scenario.generators)]
+        sdk_outs = [self.folder / f"truth-sdk-{number}.json" for number in range(scenario.sdk_generators)]
         generators = [self._start_generator(number, out) for number, out in enumerate(outs)]
-        script = asyncio.ensure_future(self.scenario.script(self))
+        generators += [self._start_sdk_generator(number, out) for number, out in enumerate(sdk_outs)]
+        script = asyncio.ensure_future(scenario.script(self))
         while any(generator.poll() is None for generator in generators):
             self.supervisor.tend()
             await asyncio.sleep(0.05)
@@ -160,7 +178,7 @@ class Run:
             script.result()
         self.supervisor.counts["answers swallowed"] = self.proxy.eaten
         truth = wire.Truth()
-        for out in outs:
+        for out in [*outs, *sdk_outs]:
             truth.merge(wire.Truth.from_json(out.read_text()))
         return truth
 
@@ -179,14 +197,36 @@ class Run:
         )
         return self.supervisor.start(f"generator-{number}", module("generator", asdict(load)))
 
-    def _start_watcher(self) -> subprocess.Popen[bytes]:
-        orders = {
-            "kafka": self.broker.bootstrap,
-            "topic": f"{self.prefix}.series",
-            "partitions": self.scenario.partitions,
-            "out": str(self.folder / "watched.json"),
+    def _start_sdk_generator(self, number: int, out: Path) -> subprocess.Popen[bytes]:
+        scenario = self.scenario
+        load = SdkLoad(
+            kafka=self.broker.proxied,
+            prefix=self.prefix,
+            name=f"sdk-{number}",
+            events_per_s=scenario.sdk_events_per_s,
+            seconds=scenario.seconds,
+            seed=scenario.seed + number,
+            out=str(out),
+        )
+        return self.supervisor.start(f"sdk-{number}", module("sdk_generator", asdict(load)))
+
+    def _add_sinks(self) -> None:
+        where = (self.broker.bootstrap, self.prefix)
+        self.supervisor.add("sink-storage", sinks.storage_command(*where, self._database))
+        self.supervisor.add("sink-prometheus", sinks.prometheus_command(*where, self._metrics_port))
+
+    def _start_watchers(self) -> dict[str, subprocess.Popen[bytes]]:
+        orders: dict[str, dict[str, object]] = {
+            "watcher": {
+                "kafka": self.broker.bootstrap,
+                "topic": f"{self.prefix}.series",
+                "partitions": self.scenario.partitions,
+                "out": str(self.folder / "watched.json"),
+            }
         }
-        return self.supervisor.start("watcher", module("watcher", orders))
+        if self.scenario.sinks:
+            orders["scraper"] = {"url": self._metrics_url, "out": str(self.folder / "scraped.json")}
+        return {name: self.supervisor.start(name, module(name, each)) for name, each in orders.items()}
 
     async def _come_to_rest(self) -> list[str]:
         """Until all that was sent is counted and committed; then the workers end, first reduce."""
@@ -221,18 +261,40 @@ class Run:
             end - (max(0, committed[each].offset) if each in committed else 0) for each, end in ends.items()
         )
 
-    async def _judge(self, outcome: Outcome, truth: wire.Truth, watcher: subprocess.Popen[bytes]) -> None:
-        watcher.terminate()
-        await asyncio.to_thread(watcher.wait, 60)
-        outcome.watched = Report.read(self.folder / "watched.json")
-        if outcome.watched.violations:
-            outcome.problems.append(
-                f"watched: {outcome.watched.violations} falls: {outcome.watched.examples[:3]}"
-            )
+    async def _judge(
+        self, outcome: Outcome, truth: wire.Truth, watchers: dict[str, subprocess.Popen[bytes]]
+    ) -> None:
         where = (self.broker.bootstrap, self.prefix, self.scenario.partitions)
         log = await checker.delivered(*where)
         outcome.duplicates = sum(log.duplicates.values())
         outcome.problems += await checker.check_topics(*where, truth, log)
+        if self.scenario.sinks:
+            outcome.problems += await self._check_sinks(truth)
+        for watcher in watchers.values():
+            watcher.terminate()
+            await asyncio.to_thread(watcher.wait, 60)
+        outcome.watched = Report.read(self.folder / "watched.json")
+        if outcome.watched.violations:
+            falls, examples = outcome.watched.violations, outcome.watched.examples[:3]
+            outcome.problems.append(f"watched: {falls} falls: {examples}")
+        if self.scenario.sinks:
+            outcome.scraped = Scrapes(**json.loads((self.folder / "scraped.json").read_text()))
+            if outcome.scraped.violations or not outcome.scraped.counters:
+                outcome.problems.append(f"scraped: {outcome.scraped}")
+
+    async def _check_sinks(self, truth: wire.Truth) -> list[str]:
+        """As they are now, and again after their stores were removed and built anew from the topics."""
+        series = await checker.read_latest(
+            self.broker.bootstrap, f"{self.prefix}.series", self.scenario.partitions
+        )
+        expected = (self._database, self._metrics_url, truth, checker.watermark_of(series.values()))
+        problems = [f"sinks: {each}" for each in await sinks.problems_of(*expected)]
+        await asyncio.to_thread(self.supervisor.end, "sink")
+        for file in self.folder.glob(f"{self._database.name}*"):
+            file.unlink()
+        self._add_sinks()
+        problems += [f"rebuilt sinks: {each}" for each in await sinks.problems_of(*expected)]
+        return problems
 
     async def _compact_eagerly(self) -> None:
         """So that the end of a short run reads compacted topics."""

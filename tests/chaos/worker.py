@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from unittest.mock import patch
 
-from faust.types import Message as FaustMessage
+from aiokafka import ConsumerRecord
 from tests.chaos.faults import FaultPoints, SelfFaults
 
 from agentgauge_processors.engine.contract import Append, Checkpoint, Record, Stage
@@ -132,10 +132,10 @@ class SlowMember(Member):
 
     slow_s = 0.0
 
-    async def _take(self, message: FaustMessage) -> None:
+    async def _take(self, fetched: ConsumerRecord) -> None:
         if self.slow_s:
             await asyncio.sleep(self.slow_s)
-        await super()._take(message)
+        await super()._take(fetched)
 
 
 class CommittedOffsetMember(SlowMember):
