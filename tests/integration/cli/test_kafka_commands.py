@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import signal
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -97,6 +100,31 @@ def test_events_are_read_from_the_beginning(cli_with_topics: Cli) -> None:
     asyncio.run(produce())
     ran = cli("events", "tail", "--from-beginning", "--limit", "3", "--json")
     assert [json.loads(line)["seq"] for line in ran.out.splitlines()] == [0, 1, 2]
+
+
+def test_ctrl_c_ends_a_tail_quietly(cli_with_topics: Cli) -> None:
+    cli = cli_with_topics
+
+    async def produce() -> None:
+        async with KafkaLog(cli.kafka, cli.prefix) as log:
+            headers = BlockHeaders("p-1", 0, 0, 1)
+            value = encode_block(Resource(), [b'{"kind":"log","time_us":5}'])
+            await log.append([Append(0, Message(Topic.EVENTS, None, value, tuple(headers.encode())))])
+
+    asyncio.run(produce())
+    options = ["--from-beginning", "--kafka", cli.kafka, "--prefix", cli.prefix]
+    tail = subprocess.Popen(
+        [sys.executable, "-c", "from agentgauge_cli.main import run; run()", "events", "tail", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with tail:
+        assert tail.stdout is not None
+        assert tail.stdout.readline().startswith("1970-01-01")
+        tail.send_signal(signal.SIGINT)
+        out, err = tail.communicate(timeout=20)
+    assert (tail.returncode, out, err) == (130, "", "")
 
 
 def test_dead_letters_are_listed_and_shown(cli_with_topics: Cli) -> None:
