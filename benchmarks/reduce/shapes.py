@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from agentgauge_schemas.block import BlockHeaders, Resource, encode_block
 from agentgauge_schemas.event import Event
@@ -66,24 +67,24 @@ def blocks(shape: Shape, total: int, *, start_us: int, producers: int = 20) -> I
 
 def _event(rng: random.Random, shape: Shape, number: int, time_us: int) -> Event:
     failed = rng.random() < 0.03
-    common = {
-        "kind": "span",
-        "time_us": time_us,
-        "duration_us": int(rng.lognormvariate(13, 0.8)),
-        "user": f"user-{number}-{rng.randrange(shape.users)}",
-        "status": "error" if failed else "ok",
-        "error_type": "TimeoutError" if failed else None,
-        "trace_id": f"{rng.getrandbits(128):032x}",
-        "span_id": f"{rng.getrandbits(64):016x}",
-        "parent_id": f"{rng.getrandbits(64):016x}",
-        "session_id": f"session-{number}",
-        "input": {"prompt": "x" * 180},
-        "output": {"text": "y" * 60},
-    }
+    span = Event(
+        kind="span",
+        time_us=time_us,
+        duration_us=int(rng.lognormvariate(13, 0.8)),
+        user=f"user-{number}-{rng.randrange(shape.users)}",
+        status="error" if failed else "ok",
+        error_type="TimeoutError" if failed else None,
+        trace_id=f"{rng.getrandbits(128):032x}",
+        span_id=f"{rng.getrandbits(64):016x}",
+        parent_id=f"{rng.getrandbits(64):016x}",
+        session_id=f"session-{number}",
+        input={"prompt": "x" * 180},
+        output={"text": "y" * 60},
+    )
     if rng.random() < 0.7:
         provider, model = MODELS[rng.randrange(shape.models)]
-        return Event(
-            **common,
+        return structs.replace(
+            span,
             operation="chat",
             name=f"chat {model}",
             provider=provider,
@@ -93,4 +94,4 @@ def _event(rng: random.Random, shape: Shape, number: int, time_us: int) -> Event
             time_to_first_token_us=int(rng.lognormvariate(12, 0.5)),
         )
     tool = f"tool-{rng.randrange(shape.tools)}"
-    return Event(**common, operation="execute_tool", name=f"execute_tool {tool}", tool=tool)
+    return structs.replace(span, operation="execute_tool", name=f"execute_tool {tool}", tool=tool)

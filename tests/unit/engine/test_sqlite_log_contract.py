@@ -17,7 +17,5 @@ class TestSqliteLog(LogContract):
     def new_log(self, tmp_path: Path) -> Iterator[NewLog]:
         with ExitStack() as logs:
             yield lambda: logs.enter_context(
-                SqliteLog(
-                    tmp_path / "log.sqlite", events_partitions=PARTITIONS, merge_partitions=PARTITIONS
-                )
+                SqliteLog(tmp_path / "log.sqlite", events_partitions=PARTITIONS, merge_partitions=PARTITIONS)
             )
