@@ -76,7 +76,7 @@ def show(
 def replay(
     letters: Annotated[
         list[LetterId] | None,
-        typer.Argument(metavar="[LETTER]...", parser=letter_id, help="PARTITION:OFFSET, from 'dlq list'."),
+        typer.Argument(metavar="LETTER", parser=letter_id, help="PARTITION:OFFSET, from 'dlq list'."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All that the broker keeps.")] = False,
     assignments: Annotated[
