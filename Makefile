@@ -27,10 +27,11 @@ format: $(VENV) ## Put the code into its standard form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV) ## Measure: CPU an event through a real Kafka, the SDK's caller, rows a second into storage
+bench: $(VENV) ## Measure: CPU an event through a real Kafka, the SDK's caller, storage, a scrape
 	@$(BIN)/python -m benchmarks.reduce
 	@$(BIN)/python -m benchmarks.sdk
 	@$(BIN)/python -m benchmarks.storage
+	@$(BIN)/python -m benchmarks.scrape
 
 chaos: $(VENV) ## Two minutes of kill -9, freezes and a broken network; every count must be exact afterwards
 	@$(BIN)/python -m tests.chaos $(ARGS)
