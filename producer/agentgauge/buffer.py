@@ -30,7 +30,7 @@ class FlushResult(NamedTuple):
     dropped: int
     """Given up: the queue was full, the client closed, the event invalid, or refused."""
     failures: tuple[str, ...]
-    """What the latest failed attempts to send failed of, ten at most; each is made again."""
+    """Why attempts to send failed, the ten latest reasons; what failed is tried again."""
 
 
 class Buffer:
@@ -46,10 +46,12 @@ class Buffer:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._items: list[Item] = []
-        self._queued_bytes = 0
         self._pending = 0
         self._pending_bytes = 0
+        self._taken_bytes = 0
+        # Of `_pending` and `_pending_bytes`, so that `put` has little to compare.
         self._wake_at = 1
+        self._wake_at_bytes = MAX_BLOCK_BYTES
         self._closed = False
         self._taken = 0
         self._settled = 0
@@ -59,20 +61,20 @@ class Buffer:
 
     def put(self, item: Item) -> None:
         """Queue an event, or drop it when there is no room."""
-        size = len(item[2])
         with self._lock:
+            pending = self._pending + 1
+            pending_bytes = self._pending_bytes + len(item[2])
             if self._closed:
                 self._dropped["closed"] += 1
-                return
-            if self._pending >= self.max_events or self._pending_bytes + size > self.max_bytes:
+            elif pending > self.max_events or pending_bytes > self.max_bytes:
                 self._dropped["queue_full"] += 1
-                return
-            self._items.append(item)
-            self._pending += 1
-            self._pending_bytes += size
-            self._queued_bytes += size
-            if len(self._items) >= self._wake_at or self._queued_bytes >= MAX_BLOCK_BYTES:
-                self._wake_up()
+            else:
+                self._items.append(item)
+                self._pending = pending
+                self._pending_bytes = pending_bytes
+                if pending >= self._wake_at or pending_bytes >= self._wake_at_bytes:
+                    self._wake_at = self._wake_at_bytes = NEVER
+                    self._wake()
 
     def drop(self, reason: str) -> None:
         """Count an event that never came as far as the queue."""
@@ -85,15 +87,16 @@ class Buffer:
         """
         with self._lock:
             count = len(self._items)
-            self._wake_at = wake_at(count)
-            return count, self._queued_bytes
+            self._wake_at = self._pending - count + wake_at(count)
+            self._wake_at_bytes = self._taken_bytes + MAX_BLOCK_BYTES
+            return count, self._pending_bytes - self._taken_bytes
 
     def take(self) -> list[Item]:
         """All that is queued, in order. It stays pending until it is settled."""
         with self._lock:
             items, self._items = self._items, []
-            self._queued_bytes = 0
-            self._wake_at = NEVER
+            self._taken_bytes = self._pending_bytes
+            self._wake_at = self._wake_at_bytes = NEVER
             self._taken += len(items)
             return items
 
@@ -102,6 +105,7 @@ class Buffer:
         with self._lock:
             self._pending -= count
             self._pending_bytes -= size
+            self._taken_bytes -= size
             if dropped:
                 self._dropped[dropped] += count
             else:
@@ -114,9 +118,10 @@ class Buffer:
             self._changed.notify_all()
 
     def failed(self, reason: str) -> None:
-        """Note a failed attempt to send."""
+        """Note a failed attempt to send; the same again is not news."""
         with self._lock:
-            self._failures.append(reason)
+            if not self._failures or self._failures[-1] != reason:
+                self._failures.append(reason)
 
     def close(self) -> None:
         """Take no more events; those that come are counted as dropped."""
@@ -148,7 +153,3 @@ class Buffer:
         """Events that were given up, by reason."""
         with self._lock:
             return dict(self._dropped)
-
-    def _wake_up(self) -> None:
-        self._wake_at = NEVER
-        self._wake()

@@ -121,7 +121,7 @@ class Client:
             self._sender = senders.acquire(settings, transport, self.resource, clock, ids)
             if on_error is not None:
                 self._sender.on_error.append(on_error)
-            registry.add(self)
+        registry.add(self)
 
     def span(self, name: str, *, parent: Span | None = None, **options: Unpack[SpanOptions]) -> Span:
         """Something that takes time: `with client.span("fetch") as span: ...`.
@@ -253,13 +253,16 @@ class Client:
 
     def close(self, timeout: float = CLOSE_S) -> FlushResult:
         """Flush, and end the sender if this was its last client. Later events are counted as dropped."""
+        first, self._closed = not self._closed, True
+        registry.remove(self)
         if self._sender is None:
             return FlushResult(0, 0, 0, ())
-        if self._closed:
+        if not first:
             return self._sender.flush(0.0)
-        self._closed = True
-        registry.remove(self)
-        return senders.release(self._sender, timeout)
+        result = senders.release(self._sender, timeout)
+        if self._on_error is not None:
+            self._sender.on_error.remove(self._on_error)
+        return result
 
     def __enter__(self) -> Self:
         return self

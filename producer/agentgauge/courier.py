@@ -168,7 +168,9 @@ class Courier:
                     self._sent += queued.events
                     self._pacer.note_sent(queued.record.partition, outcome, len(queued.record.value))
                     continue
-                self._failures.append(f"{outcome}. {outcome.cure}".rstrip())
+                reason = f"{outcome}. {outcome.cure}".rstrip()
+                if not self._failures or self._failures[-1] != reason:
+                    self._failures.append(reason)
                 if isinstance(outcome, TooLarge):
                     self._dropped += queued.events
                 else:

@@ -140,17 +140,13 @@ def describe() -> list[Setting]:
 
 
 def resolve(given: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from arguments (None: not given) and the environment. Raises ConfigError."""
-    found: dict[str, object] = {}
-    for name in Settings.__struct_fields__:
-        value = given.get(name)
-        if value is not None:
-            found[name] = _check(name, name, value, strict=True)
-            continue
-        for variable in _variables(name):
-            if environment.get(variable):
-                found[name] = _check(name, variable, _parse(name, environment[variable]), strict=False)
-                break
+    """Settings from arguments (None: not given) and the environment. Raises ConfigError; where nothing
+    is enabled, nothing but that is looked at.
+    """
+    if _find("enabled", given, environment) is False:
+        return Settings(enabled=False)
+    found = {name: _find(name, given, environment) for name in Settings.__struct_fields__}
+    found = {name: value for name, value in found.items() if value is not None}
     if not found.get("service"):
         found["service"] = Path(sys.argv[0]).stem[:256] if sys.argv else ""
     return msgspec.convert(found, Settings)
@@ -176,6 +172,16 @@ def host_name() -> str:
 def _variables(name: str) -> tuple[str, ...]:
     own = PREFIX + name.upper()
     return (own, _ALIASES[name]) if name in _ALIASES else (own,)
+
+
+def _find(name: str, given: Mapping[str, object], environment: Mapping[str, str]) -> object:
+    value = given.get(name)
+    if value is not None:
+        return _check(name, name, value, strict=True)
+    for variable in _variables(name):
+        if environment.get(variable):
+            return _check(name, variable, _parse(name, environment[variable]), strict=False)
+    return None
 
 
 def _parse(name: str, text: str) -> object:

@@ -250,7 +250,8 @@ class Span:
 
     def leave(self) -> None:
         """Make the span that was current before the current one, if this one still is."""
-        context.leave(self, self._living_previous())
+        previous = self._previous
+        context.leave(self, previous if previous is None else previous.living())
 
     def __enter__(self) -> Self:
         self.enter()
@@ -278,7 +279,8 @@ class Span:
         client = self._client
         duration_ns = client.perf_ns() - self._started_ns
         # Ended spans keep no others alive: chains of tasks that start tasks may go on for ever.
-        self._previous = self._living_previous()
+        if self._previous is not None:
+            self._previous = self._previous.living()
         if not client.enabled:
             return
         if error is not None and not isinstance(error, GeneratorExit):
@@ -307,9 +309,8 @@ class Span:
 
     def living(self) -> Span | None:
         """The span itself, or once it has ended the nearest one before it that has not."""
-        return self._living_previous() if self._ended else self
-
-    def _living_previous(self) -> Span | None:
+        if not self._ended:
+            return self
         return None if self._previous is None else self._previous.living()
 
     def capture_arguments(

@@ -1,15 +1,8 @@
 """What this SDK calls itself in the blocks that it sends."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+# As in pyproject.toml (a test compares them): asking the installed metadata would double the import time.
+__version__: Final = "0.1.0"
 
-def _version() -> str:
-    try:
-        return version("agentgauge")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "0"
-
-
-__version__: Final = _version()
 SDK: Final = f"agentgauge-python {__version__}"

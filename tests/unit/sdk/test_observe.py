@@ -355,6 +355,19 @@ def test_module_level_functions_use_the_client_of_the_moment(transport: MemoryTr
     assert client.flush(0).sent == 5
 
 
+def test_a_disabled_client_keeps_module_level_functions_quiet(
+    transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTGAUGE_URL", "memory:")
+    first = Client(enabled=False)
+    second = Client(transport=transport)
+    agentgauge.event("x")
+    first.close()
+    agentgauge.event("y")
+    second.close()
+    assert [event.name for event in transport.events] == ["y"]
+
+
 def test_many_threads_lose_nothing(transport: MemoryTransport) -> None:
     with Client(transport=transport) as client:
 

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import textwrap
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from agentgauge import __all__ as exported
+from agentgauge import __version__
 
 
 class Run:
@@ -51,6 +53,42 @@ def test_importing_it_loads_neither_kafka_nor_an_event_loop() -> None:
         """
     )
     assert (run.out.strip(), run.err) == ("[]", "")
+
+
+def test_module_level_functions_make_a_client_from_the_environment() -> None:
+    run = Run(
+        """
+        import os
+        os.environ["AGENTGAUGE_URL"] = "console:"
+        import agentgauge
+        agentgauge.event("x")
+        """
+    )
+    assert json.loads(run.err)["name"] == "x"
+
+
+@pytest.mark.parametrize("url", ["", "nonsense"])
+def test_without_a_usable_client_the_program_runs_unobserved(url: str) -> None:
+    run = Run(
+        f"""
+        import os
+        os.environ["AGENTGAUGE_URL"] = "{url}"
+        os.environ["AGENTGAUGE_BATCH_SIZE"] = "0"
+        import agentgauge
+        @agentgauge.observe
+        def double(x):
+            with agentgauge.span("s") as span:
+                span.output = x
+            return 2 * x
+        print(double(double(1)))
+        """
+    )
+    assert (run.code, run.out) == (0, "4\n")
+    assert run.err.count("\n") == (1 if url else 0), run.err
+
+
+def test_the_version_is_the_packages() -> None:
+    assert __version__ == version("agentgauge")
 
 
 def test_what_is_exported_is_sorted_and_there() -> None:

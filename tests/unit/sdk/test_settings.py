@@ -18,14 +18,14 @@ def test_the_environment_is_parsed() -> None:
     settings = resolve(
         {},
         {
-            "AGENTGAUGE_ENABLED": "off",
+            "AGENTGAUGE_CAPTURE_INPUT": "off",
             "AGENTTRACE_DEBUG": "true",
             "AGENTGAUGE_FLUSH_INTERVAL": "0.5",
             "AGENTGAUGE_BATCH_SIZE": "10",
             "AGENTGAUGE_REDACT_KEYS": "password, api_key",
         },
     )
-    assert (settings.enabled, settings.debug, settings.batch_size) == (False, True, 10)
+    assert (settings.capture_input, settings.debug, settings.batch_size) == (False, True, 10)
     assert settings.flush_range_s == (0.5, 0.5)
     assert settings.redact_keys == ("password", "api_key")
 
@@ -73,6 +73,13 @@ def test_only_constructors_raise_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTGAUGE_BATCH_SIZE", "0")
     with pytest.raises(ConfigError, match="from 1 to 1000"):
         Client()
+
+
+def test_where_nothing_is_enabled_nothing_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTGAUGE_BATCH_SIZE", "0")
+    assert not Client(url="nonsense", enabled=False).enabled
+    monkeypatch.setenv("AGENTGAUGE_ENABLED", "no")
+    assert not Client(url="nonsense").enabled
 
 
 def test_servers() -> None:
