@@ -117,6 +117,8 @@ class Client:
         self._sender: Sender | None = None
         if settings.debug:
             _logger.setLevel(logging.DEBUG)
+            if not _logger.hasHandlers():
+                _logger.addHandler(logging.StreamHandler())
         if self.enabled:
             self._sender = senders.acquire(settings, transport, self.resource, clock, ids)
             if on_error is not None:
