@@ -4,6 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import generate_latest
+
 from agentgauge_processors.engine.contract import Batch, Log
 from agentgauge_schemas.topics import Topic
 from agentgauge_sinks.contract import Positions
@@ -30,6 +33,9 @@ class PrometheusSink:
         self._address = (host, port)
         self._server: MetricsServer | None = None
         self._started = False
+        self._process = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._process)
         self._next: dict[tuple[Topic, int], int] = {}
         self._behind: dict[tuple[Topic, int], int] = {}
 
@@ -41,8 +47,12 @@ class PrometheusSink:
         return self._started and not self._behind
 
     def page(self) -> str | None:
-        """What a scrape gets; None before it is ready. For any thread."""
-        return render(self._state.snapshot(), self._now_us()) if self.ready else None
+        """What a scrape gets: the pipeline's results, and this process's own metrics. None before it
+        is ready. For any thread.
+        """
+        if not self.ready:
+            return None
+        return render(self._state.snapshot(), self._now_us()) + generate_latest(self._process).decode()
 
     @property
     def port(self) -> int:
