@@ -205,7 +205,7 @@ class Client:
             typed, data_type = typed_score(value, data_type)
             if target_id is not None:
                 check_target(target_id)
-        except ValidationError as error:
+        except Exception as error:
             self.refuse(error)
             return
         self.record(
@@ -240,7 +240,7 @@ class Client:
             event.update(span.identity, trace_id=span.trace_id, parent_id=span.span_id)
         try:
             event = checked(event, fields, self.capture)
-        except ValidationError as error:
+        except Exception as error:
             self.refuse(error)
         else:
             self.publish(event, time_us)
@@ -306,12 +306,14 @@ class Client:
         except Exception as error:
             self.note_failure(error)
 
-    def refuse(self, error: ValidationError, *, dropped: bool = True) -> None:
+    def refuse(self, error: Exception, *, dropped: bool = True) -> None:
         """Something given is invalid: raise it if strict, else report it and count the event that is
         dropped for it.
         """
         if not self.enabled:
             return
+        if not isinstance(error, ValidationError):  # what the given objects themselves raised
+            error = ValidationError(f"{type(error).__name__} from what was given")
         if self.settings.strict:
             raise error
         self.note_failure(error, dropped=dropped)

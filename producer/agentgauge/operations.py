@@ -19,4 +19,4 @@ _OPERATIONS: Final = {
 
 def operation_of(event_type: str | None) -> str:
     """The conventions' operation of an event type; of all others `function`."""
-    return _OPERATIONS.get(event_type or "", FUNCTION)
+    return _OPERATIONS.get(event_type, FUNCTION) if isinstance(event_type, str) else FUNCTION

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeVar, Unpack
 from agentgauge import context
 from agentgauge.attribute import Attribute
 from agentgauge.capture import Json
-from agentgauge.errors import ValidationError
 from agentgauge.failures import describe_failure
 from agentgauge.usage import TOKEN_FIELDS, tokens_of
 from agentgauge_schemas.event import Level
@@ -24,8 +23,6 @@ T = TypeVar("T")
 
 IDENTITY: Final = ("agent", "user", "session_id", "conversation_id")
 """What a span passes on to those that begin inside it."""
-
-_COLLECTIONS: Final = frozenset({"metadata", "model_parameters", "tags"})
 
 
 class SpanOptions(TypedDict, total=False):
@@ -119,12 +116,10 @@ class Span:
     def begin_with(self, options: SpanOptions) -> None:
         """Set what a span may begin with."""
         for name, value in options.items():
-            if value is None:
-                continue
             if name == "input":
                 self.input = value
-            else:
-                self.set_attribute(name, copy(value) if name in _COLLECTIONS else value)
+            elif value is not None:
+                self.set_attribute(name, _own(value))
 
     @property
     def client(self) -> Client:
@@ -163,7 +158,7 @@ class Span:
 
     @metadata.setter
     def metadata(self, value: Mapping[str, object]) -> None:
-        self.set_attribute("metadata", dict(value))
+        self.set_attribute("metadata", _own(value))
 
     @property
     def tags(self) -> list[str]:
@@ -172,7 +167,7 @@ class Span:
 
     @tags.setter
     def tags(self, value: list[str]) -> None:
-        self.set_attribute("tags", list(value))
+        self.set_attribute("tags", _own(value))
 
     @property
     def error(self) -> str | None:
@@ -203,7 +198,7 @@ class Span:
         try:
             for name, count in tokens_of(value).items():
                 self.set_attribute(name, count)
-        except ValidationError as error:
+        except Exception as error:  # also what the host's object raises
             self._client.refuse(error, dropped=False)
 
     @property
@@ -217,8 +212,8 @@ class Span:
         try:
             self.set_attribute("cost_nanousd", nanousd(value))
             self.set_attribute("cost_source", "user")
-        except ValueError as error:
-            self._client.refuse(ValidationError(str(error)), dropped=False)
+        except Exception as error:  # likewise
+            self._client.refuse(error, dropped=False)
 
     def first_token(self) -> None:
         """Now the answer has begun; later calls change nothing."""
@@ -328,7 +323,7 @@ class Span:
 
     def set_attribute(self, name: str, value: object) -> None:
         """Set a field of the event. What identifies goes on to spans that begin inside from now on."""
-        if name in IDENTITY and isinstance(value, str):
+        if name in IDENTITY and type(value) is str:
             self.identity = {**self.identity, name: self._client.capture.text(value)}
             return
         if self._attributes is None:
@@ -342,3 +337,10 @@ class Span:
             found = copy(begun_with) if isinstance(begun_with, type(empty)) else empty
             self.set_attribute(name, found)
         return found
+
+
+def _own(value: object) -> object:
+    """A collection of our own, which may be added to; what else it is shows at the end."""
+    if type(value) is dict or type(value) is list:
+        return value.copy()
+    return list(value) if type(value) is tuple else value

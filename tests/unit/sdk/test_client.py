@@ -214,6 +214,59 @@ def test_invalid_events_are_dropped_counted_and_reported(transport: MemoryTransp
     assert all(isinstance(error, ValidationError) for error in errors)
 
 
+class Hostile:
+    """Raises whatever is done to it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("hands off")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("hands off")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("hands off")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("hands off")
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("hands off")
+
+
+@pytest.mark.parametrize("which", ["hostile", "none", "number", "list", "mapping", "nan", "huge"])
+def test_no_value_in_any_place_raises(transport: MemoryTransport, which: str) -> None:
+    values: dict[str, Any] = {
+        "hostile": Hostile(),
+        "none": None,
+        "number": 7,
+        "list": [Hostile()],
+        "mapping": {1: Hostile()},
+        "nan": float("nan"),
+        "huge": 10**400,
+    }
+    value = values[which]
+    with Client(transport=transport) as client:
+        with client.span(value, event_type=value, operation=value, tags=value, metadata=value, agent=value):
+            pass
+        with client.generation("g", value, input=value, model_parameters=value, level=value) as generation:
+            generation.output = value
+            generation.usage = value
+            generation.cost_usd = value
+            generation.metadata = value
+            generation.tags = value
+            generation.error = value
+            generation.user = value
+            generation.score(value, value, value)
+            generation.event(value, value, level=value)
+        client.score("x", 1, target_kind=value, target_id=value, data_type=value, scale_min=value)
+        client.record(value, time_us=value, metadata=value)
+        client.observe(lambda x: x)(value)
+        client.observe(name=value, event_type=value, metadata=value, tags=value)(len)([])
+        client.event("still here")
+        assert client.flush(5).pending == 0
+    assert transport.events[-1].name == "still here"
+
+
 def test_an_invalid_usage_or_cost_does_not_cost_the_span(transport: MemoryTransport) -> None:
     errors: list[Exception] = []
     with Client(transport=transport, on_error=errors.append) as client:
