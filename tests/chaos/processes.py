@@ -35,6 +35,8 @@ class Supervisor:
     counts: Counter[str] = field(default_factory=Counter)
     """What was done, and with what codes processes ended."""
     members: dict[str, Supervised] = field(default_factory=dict)
+    disturbed_at: float = 0.0
+    """When a process ended or was frozen last (monotonic)."""
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,9 @@ class Supervisor:
                 member.start_at = now + self._random.choice([0.0, 0.5, 2.0])
             if member.process is None and now >= member.start_at:
                 member.process = self.start(member.name, member.command)
+                self.disturbed_at = now
+            if member.process is not None and _is_frozen(member.process.pid):
+                self.disturbed_at = now
 
     def start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         """A process that nobody restarts; what it says goes to a file."""
@@ -109,6 +114,14 @@ class Supervisor:
             if member.process is not None and member.process.poll() is None:
                 member.process.kill()
                 member.process.wait()
+
+
+def _is_frozen(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] == "T"
 
 
 def module(name: str, orders: Mapping[str, object]) -> list[str]:

@@ -33,6 +33,7 @@ EAGER_COMPACTION = {
     "max.compaction.lag.ms": "3000",
 }
 SETTLE_S = 90.0
+CALM_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class Run:
         """Until all that was sent is counted and committed; then the workers end, first reduce."""
         for stage, topic in (("reduce", "events"), ("merge", "partials")):
             deadline = time.monotonic() + SETTLE_S
-            while lag := await self._lag(stage, topic):
+            while (lag := await self._lag(stage, topic)) or not self._is_calm():
                 if time.monotonic() > deadline:
                     return [f"{stage} did not come to rest: {lag} records behind"]
                 self.supervisor.tend()
@@ -242,6 +243,10 @@ class Run:
             if not {0, -signal.SIGTERM}.issuperset(codes.values()):
                 return [f"workers did not end in order: {codes}"]
         return []
+
+    def _is_calm(self) -> bool:
+        # One that was frozen may yet find out that it is not wanted any more.
+        return time.monotonic() - self.supervisor.disturbed_at > CALM_S
 
     async def _lag(self, stage: str, topic: str) -> int:
         name = f"{self.prefix}.{topic}"

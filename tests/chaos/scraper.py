@@ -17,6 +17,8 @@ from pathlib import Path
 EVERY_S = 1.0
 MAX_KEPT = 20
 COUNTERS = ("counter", "histogram")
+OURS = ("agentgauge_", "gen_ai_")
+"""The rest is about the sink's process, and begins anew with it."""
 
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -72,7 +74,11 @@ def watch(url: str, stopping: threading.Event) -> Scrapes:
             seen.failed += 1
             continue
         seen.scrapes += 1
-        found = {series: value for kind, series, value in samples(page) if kind in COUNTERS}
+        found = {
+            series: value
+            for kind, series, value in samples(page)
+            if kind in COUNTERS and series.startswith(OURS)
+        }
         for series, value in found.items():
             if value < last.get(series, 0.0):
                 seen.violations += 1

@@ -30,9 +30,10 @@ class AcknowledgementEater:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for connection in self._connections:
+        connections = list(self._connections)
+        for connection in connections:
             connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def eat(self, seconds: float) -> None:
         """Swallow all answers for a while."""
@@ -45,23 +46,23 @@ class AcknowledgementEater:
         assert task is not None
         self._connections.add(task)
         try:
-            with suppress(OSError):
-                await self._forward(reader, writer)
-        finally:
-            self._connections.discard(task)
-
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        broker_reader, broker_writer = await asyncio.open_connection(*self._target)
-        requests = asyncio.ensure_future(_copy(reader, broker_writer))
-        answers = asyncio.ensure_future(self._copy_answers(broker_reader, writer))
+            broker_reader, broker_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            await _close(writer)
+            return
+        copies = (
+            asyncio.ensure_future(_copy(reader, broker_writer)),
+            asyncio.ensure_future(self._copy_answers(broker_reader, writer)),
+        )
         try:
-            await asyncio.wait({requests, answers}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in (requests, answers):
+            for each in copies:
                 each.cancel()
-            await asyncio.gather(requests, answers, return_exceptions=True)
-            writer.close()
-            broker_writer.close()
+            await asyncio.gather(*copies, return_exceptions=True)
+            await _close(writer)
+            await _close(broker_writer)
+            self._connections.discard(task)
 
     async def _copy_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
@@ -77,3 +78,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while data := await reader.read(1 << 16):
         writer.write(data)
         await writer.drain()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     STARTUP = 2
     """Raised as `StartupProblem`: a setting, a topic or the broker is missing or wrong."""
     CRASHED = 70
-    """Faust or a stage failed in a way that nobody foresaw."""
+    """Faust failed, or a stage in a way that nobody foresaw."""
     LOAD_FAILED = 72
     """A checkpoint could not be read back."""
     FENCED = 73

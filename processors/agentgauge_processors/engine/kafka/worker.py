@@ -152,7 +152,10 @@ class Worker:
         loops = [asyncio.ensure_future(member.runner.run()) for member in members]
         for member in members:
             watchdog = Watchdog(member, self.connection, die)
-            await member.start()
+            try:
+                await member.start()
+            except Exception as error:
+                die(ExitCode.CRASHED, f"{member.group}: cannot join: {error!r}")
             member.count_resets(watchdog.count_reset)
             loops += [
                 asyncio.ensure_future(watchdog.watch(stopping)),
