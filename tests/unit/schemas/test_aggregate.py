@@ -6,10 +6,10 @@ from functools import reduce
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.naive import aggregate_of
 from tests.support.strategies import T0, hot_events
 
 from agentgauge_processors.pricing import PriceBook
-from agentgauge_processors.reduce.measure import measure
 from agentgauge_schemas.aggregate import COUNTED, HISTOGRAMS, MAXIMA, SUMMED, Aggregate
 from agentgauge_schemas.event import HotEvent
 
@@ -18,11 +18,8 @@ Fields = dict[str, object]
 
 
 def of(events: list[HotEvent]) -> Aggregate:
-    """Measured one by one, by field names."""
-    total = Aggregate()
-    for event in events:
-        total.add(measure([event], PRICES, T0))
-    return total
+    """Summed without any addition of aggregates."""
+    return aggregate_of(events, PRICES, T0)
 
 
 def plus(one: Aggregate, two: Aggregate) -> Aggregate:
