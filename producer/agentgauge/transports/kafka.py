@@ -27,7 +27,7 @@ THREAD_PREFIX: Final = "agentgauge-"
 """Of the names of the threads that aiokafka runs in for us."""
 
 _PROBE_S: Final = 1.0
-_STOP_S: Final = 2.0
+_STOP_S: Final = 0.5
 _TOPIC_S: Final = 2.0
 
 _logger: Final = logging.getLogger("agentgauge.kafka")
@@ -119,7 +119,7 @@ class KafkaTransport:
         return False
 
     async def close(self) -> None:
-        """Stop the producer; what it still holds is given up after 2 s."""
+        """Stop the producer; what it still holds is given up."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer)
@@ -175,7 +175,7 @@ class KafkaTransport:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    # It may hang while it still hopes to deliver, and fail because it has failed before.
+    # At once where everything is settled; else it would hang while it hopes to deliver.
     try:
         async with asyncio.timeout(_STOP_S):
             await producer.stop()
