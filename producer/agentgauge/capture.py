@@ -12,11 +12,13 @@ import pathlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import islice
-from typing import Final, TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard, TypeVar
 
 from agentgauge.redaction import REDACTED, Redactor
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+_K = TypeVar("_K")
 
 MAX_TEXT_BYTES: Final = 64 * 1024
 MAX_NODES: Final = 2_000
@@ -83,12 +85,12 @@ class Capture:
         self, names: Sequence[str], args: Sequence[object], kwargs: Mapping[str, object]
     ) -> tuple[Json, bool]:
         """A copy of a call's arguments, by parameter name; those beyond the names as `args`."""
-        given: dict[object, object] = dict(zip(names, args, strict=False))
-        if len(args) > len(names):
-            given["args"] = args[len(names) :]
-        if kwargs:
+        given: dict[str, object] = dict(zip(names, args, strict=False))
+        if kwargs or len(args) > len(names):
+            if len(args) > len(names):
+                given["args"] = args[len(names) :]
             given.update(kwargs)
-        if self._redactor is None and len(given) <= _FLAT_ITEMS and _is_flat(given):
+        elif self._redactor is None and _are_plain(given):
             return given, False
         return self.value(given)
 
@@ -199,10 +201,18 @@ def _fields(value: object, names: Iterable[str]) -> Iterable[tuple[str, object]]
 
 
 def _is_flat(items: dict[object, object]) -> TypeGuard[dict[str, Json]]:
-    """Whether a small dictionary can be taken as it is: short plain texts, numbers, None."""
-    for key, value in items.items():
+    """Whether a dictionary can be taken as it is."""
+    for key in items:
         if type(key) is not str or len(key) > MAX_KEY_LENGTH or not key.isascii():
             return False
+    return _are_plain(items)
+
+
+def _are_plain(items: Mapping[_K, object]) -> TypeGuard[dict[_K, Json]]:
+    """Whether the values are few, and short plain texts, numbers or None."""
+    if len(items) > _FLAT_ITEMS:
+        return False
+    for value in items.values():
         if type(value) is str:
             if len(value) > _FLAT_TEXT or not value.isascii():
                 return False
