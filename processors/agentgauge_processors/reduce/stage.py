@@ -59,7 +59,7 @@ class ReduceStage:
         if record.key == PRICES_KEY.encode() and record.value is not None:
             try:
                 table = _decode_prices(record.value)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return  # refused by the command that publishes tables; the one in force stays
             self._prices.publish(table, record.timestamp_us)
 
