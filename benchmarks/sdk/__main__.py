@@ -23,7 +23,7 @@ from tests.support.broker import start_broker
 from agentgauge import Client
 from agentgauge_processors.engine.kafka.topics import create_topics
 
-RUNS: Final = 9
+RUNS: Final = 7
 CALLS: Final = 20_000
 PACED_CALLS: Final = 2_000
 TARGET_US: Final = 8.0
