@@ -24,6 +24,9 @@ PAUSE_S: Final = 30.0
 SLOW_S: Final = 5.0
 """Blocks that wait longer than this for their acknowledgement are an outage."""
 
+AT_ONCE: Final = 8
+"""Blocks that are encoded and under way at the same time: they are in memory twice."""
+
 _JITTER: Final = 0.2
 _LOOK_S: Final = 0.5
 
@@ -67,7 +70,8 @@ class Delivery:
         waiting = list(blocks)
         attempt = 0
         while waiting:
-            error, waiting = await self._attempt(waiting)
+            error, left = await self._attempt(waiting[:AT_ONCE])
+            waiting[:AT_ONCE] = left
             if error is None:
                 self._outage.over()
                 continue
