@@ -20,6 +20,8 @@ class SelfFaults:
     """How long it stays frozen: longer than its session."""
     at: str = ""
     """At this point only; "": at all."""
+    after: int = 0
+    """Not before it has passed so many of them since it started."""
     once: bool = False
     """Never again after the first time: the file is removed."""
 
@@ -31,12 +33,16 @@ class FaultPoints:
         self._faults = faults
         self._notes = notes
         self._name = name
+        self._passed = 0
         self._random = random.Random(seed * 1_000_003 + os.getpid())
 
     def passing(self, point: str) -> None:
         """The process is at this point now: it may not come any further, or only much later."""
         faults = self._faults
         if not faults.armed.exists() or faults.at not in ("", point):
+            return
+        self._passed += 1
+        if self._passed <= faults.after:
             return
         chance = self._random.random()
         if chance >= faults.kill + faults.stop:

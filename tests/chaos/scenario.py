@@ -65,6 +65,8 @@ class Scenario:
     """Whose workers do that."""
     at: str = ""
     """At this point only."""
+    after: int = 0
+    """Not before a worker has passed so many points."""
     once: bool = False
     """And once only, whichever worker is first."""
     slow_merge_s: float = 0.0
@@ -159,6 +161,7 @@ class Run:
             stop=scenario.self_stop if stage in scenario.self_stages else 0.0,
             stop_s=scenario.session_s + 2,
             at=scenario.at,
+            after=scenario.after,
             once=scenario.once,
         )
         self.supervisor.add(f"{stage}-{number}", module("worker", asdict(orders)))

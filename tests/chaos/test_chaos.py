@@ -32,6 +32,11 @@ async def run(scenario: Scenario, broker: Broker, folder: Path) -> Outcome:
     return outcome
 
 
+def caught(outcome: Outcome) -> bool:
+    """Whether wrong numbers were seen, not only something that is late."""
+    return any(problem.startswith(("totals:", "windows:", "watched:")) for problem in outcome.problems)
+
+
 async def test_all_counts_are_exact_after_a_storm_and_none_ever_fell(
     own_broker: Broker, tmp_path: Path
 ) -> None:
@@ -52,13 +57,13 @@ async def test_a_merge_that_starts_at_the_committed_offset_is_caught(broker: Bro
         before_send_s=0.1,
     )
     outcome = await run(twin, broker, tmp_path)
-    assert any(problem.startswith("totals:") for problem in outcome.problems)
+    assert caught(outcome)
 
 
 async def test_a_merge_that_applies_every_entry_is_caught(broker: Broker, tmp_path: Path) -> None:
     twin = replace(ONE_OF_EACH, twin="no-dedup", script=scripts.kill_reduce)
     outcome = await run(twin, broker, tmp_path)
-    assert any(problem.startswith("totals:") for problem in outcome.problems)
+    assert caught(outcome)
 
 
 async def test_results_outside_the_transaction_are_caught(broker: Broker, tmp_path: Path) -> None:
@@ -67,12 +72,13 @@ async def test_results_outside_the_transaction_are_caught(broker: Broker, tmp_pa
         twin="outputs-outside",
         slow_merge_s=0.05,
         before_send_s=0.1,
-        self_kill=0.03,
+        self_kill=1.0,
         self_stages=("merge",),
         at="outputs-sent",
+        after=8,
     )
     outcome = await run(twin, broker, tmp_path)
-    assert any(problem.startswith("watched:") for problem in outcome.problems)
+    assert caught(outcome)
 
 
 async def test_one_state_topic_for_both_stages_is_caught(broker: Broker, tmp_path: Path) -> None:
@@ -84,10 +90,11 @@ async def test_one_state_topic_for_both_stages_is_caught(broker: Broker, tmp_pat
         session_s=20,
         script=scripts.kill_merge_after_a_freeze,
         slow_merge_s=0.03,
-        self_stop=0.05,
+        self_stop=1.0,
         self_stages=("reduce",),
         at="transaction-acknowledged",
+        after=10,
         once=True,
     )
     outcome = await run(twin, broker, tmp_path)
-    assert any(problem.startswith("watched:") for problem in outcome.problems)
+    assert caught(outcome)

@@ -51,6 +51,7 @@ class Orders:
     stop: float = 0.0
     stop_s: float = 8.0
     at: str = ""
+    after: int = 0
     once: bool = False
 
 
@@ -182,7 +183,9 @@ class ChaosWorker(Worker):
 
     def make_log(self) -> KafkaLog:
         orders, folder = self._orders, Path(self._orders.data_dir)
-        faults = SelfFaults(folder / "armed", orders.kill, orders.stop, orders.stop_s, orders.at, orders.once)
+        faults = SelfFaults(
+            folder / "armed", orders.kill, orders.stop, orders.stop_s, orders.at, orders.after, orders.once
+        )
         points = FaultPoints(faults, folder / "faults.log", f"{orders.stage}-{orders.slot}", orders.seed)
         kinds = {"outputs-outside": OutputsOutsideLog, "shared-state": SharedStateLog}
         return kinds.get(orders.twin, FaultyLog)(orders, points)

@@ -156,7 +156,8 @@ class Worker:
                 await member.start()
             except Exception as error:
                 die(ExitCode.CRASHED, f"{member.group}: cannot join: {error!r}")
-            member.count_resets(watchdog.count_reset)
+            if self.settings.slot is not None:
+                member.count_resets(watchdog.count_reset)
             loops += [
                 asyncio.ensure_future(watchdog.watch(stopping)),
                 asyncio.ensure_future(member.show_positions(stopping)),
