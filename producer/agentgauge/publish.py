@@ -18,6 +18,10 @@ from agentgauge_schemas.block import Headers, Resource
 from agentgauge_schemas.topics import DEFAULT_PREFIX
 
 DEFAULT_TIMEOUT_S: Final = 30.0
+HOME: Final = 0
+"""The partition of all of them. An account lives in one partition, so a producer that may come back
+years later needs one that is still its own after the topic has grown.
+"""
 
 
 class BlockPublisher:
@@ -51,7 +55,6 @@ class BlockPublisher:
         """Send events of consecutive sequences, the first of them `seq`; without events a block that
         only says `final`. Returns before they are acknowledged. Raises NetworkError.
         """
-        partition = zlib.crc32(producer.encode()) % self._partitions
         parts = list(cut(events, len)) or [[]]
         for index, part in enumerate(parts, 1):
             block = PackedBlock(
@@ -63,7 +66,7 @@ class BlockPublisher:
                 repeatable=repeatable,
                 final=final and index == len(parts),
             )
-            record = Outgoing(partition, producer.encode(), block.value(), block.headers(partition))
+            record = Outgoing(HOME, producer.encode(), block.value(), block.headers(HOME))
             self._courier.put(record, len(part))
             seq += len(part)
 

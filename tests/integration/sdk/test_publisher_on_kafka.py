@@ -6,13 +6,14 @@ import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from confluent_kafka import Producer
 from tests.support.broker import Broker
 from tests.support.events_topic import PARTITIONS, accounts, make_topics, read_blocks
 
 from agentgauge import ConfigError, NetworkError
 from agentgauge.pacing import MAX_AHEAD_BYTES
-from agentgauge.publish import BlockPublisher
+from agentgauge.publish import HOME, BlockPublisher
 from agentgauge_schemas.block import Resource
 from agentgauge_schemas.topics import Topic
 
@@ -47,6 +48,25 @@ async def test_publishing_twice_counts_once(kafka: str, prefix: str) -> None:
     assert found["session-0"].final
     assert all(sent.headers.backfill and sent.block.repeatable for sent in blocks if sent.headers.count)
     assert all(sent.block.resource == RESOURCE for sent in blocks)
+
+
+async def test_what_is_published_again_after_the_topic_grew_is_a_duplicate(kafka: str, prefix: str) -> None:
+    await make_topics(kafka, prefix)
+
+    def publish() -> None:
+        with BlockPublisher(f"kafka://{kafka}", prefix=prefix) as publisher:
+            for session in range(8):
+                publisher.publish(f"s{session}", 0, [EVENT], resource=RESOURCE, repeatable=True)
+
+    await asyncio.to_thread(publish)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_partitions({Topic.EVENTS.name_with(prefix): NewPartitions(PARTITIONS + 5)})
+    await admin.close()
+    await asyncio.to_thread(publish)
+    blocks = await read_blocks(kafka, prefix)
+    assert {sent.headers.partition for sent in blocks} == {HOME}
+    assert {(a.accepted, a.duplicates) for a in accounts(blocks).values()} == {(1, 1)}
 
 
 async def test_a_raw_record_goes_where_its_headers_say(kafka: str, prefix: str) -> None:
