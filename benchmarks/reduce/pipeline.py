@@ -13,6 +13,7 @@ import tempfile
 import time
 import uuid
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from aiokafka import AIOKafkaProducer
 from agentgauge_processors.engine.kafka import KafkaLog, create_topics
 from agentgauge_schemas.results import Series
 from agentgauge_schemas.topics import Topic
-from benchmarks.reduce.shapes import SHAPES, blocks
+from benchmarks.reduce.shapes import SHAPES, Produced, blocks
 
 PARTITIONS = 4
 DEADLINE_S = 180.0
@@ -70,7 +71,7 @@ async def measure(bootstrap: str, shape: str, events: int) -> Result:
     return Result(spent / (count - PARTITIONS * SHAPES[shape].events) * 1e6, idle, wall)
 
 
-async def _publish(bootstrap: str, prefix: str, made: list) -> None:  # type: ignore[type-arg] # of Produced
+async def _publish(bootstrap: str, prefix: str, made: Sequence[Produced]) -> None:
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         acks="all",

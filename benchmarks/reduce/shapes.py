@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
-from msgspec import structs
 
 from agentgauge_schemas.block import BlockHeaders, Resource, encode_block
 from agentgauge_schemas.event import Event
@@ -67,7 +66,7 @@ def blocks(shape: Shape, total: int, *, start_us: int, producers: int = 20) -> I
 
 def _event(rng: random.Random, shape: Shape, number: int, time_us: int) -> Event:
     failed = rng.random() < 0.03
-    span = Event(
+    event = Event(
         kind="span",
         time_us=time_us,
         duration_us=int(rng.lognormvariate(13, 0.8)),
@@ -82,16 +81,14 @@ def _event(rng: random.Random, shape: Shape, number: int, time_us: int) -> Event
         output={"text": "y" * 60},
     )
     if rng.random() < 0.7:
-        provider, model = MODELS[rng.randrange(shape.models)]
-        return structs.replace(
-            span,
-            operation="chat",
-            name=f"chat {model}",
-            provider=provider,
-            model=model,
-            input_tokens=int(rng.lognormvariate(6.5, 1.0)),
-            output_tokens=int(rng.lognormvariate(5.0, 0.9)),
-            time_to_first_token_us=int(rng.lognormvariate(12, 0.5)),
-        )
-    tool = f"tool-{rng.randrange(shape.tools)}"
-    return structs.replace(span, operation="execute_tool", name=f"execute_tool {tool}", tool=tool)
+        event.operation = "chat"
+        event.provider, event.model = MODELS[rng.randrange(shape.models)]
+        event.name = f"chat {event.model}"
+        event.input_tokens = int(rng.lognormvariate(6.5, 1.0))
+        event.output_tokens = int(rng.lognormvariate(5.0, 0.9))
+        event.time_to_first_token_us = int(rng.lognormvariate(12, 0.5))
+    else:
+        event.operation = "execute_tool"
+        event.tool = f"tool-{rng.randrange(shape.tools)}"
+        event.name = f"execute_tool {event.tool}"
+    return event
