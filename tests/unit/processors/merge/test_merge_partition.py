@@ -9,7 +9,7 @@ from agentgauge_processors.engine.contract import Record, StateError, Tick
 from agentgauge_processors.merge import MergeStage, partition
 from agentgauge_processors.merge.partition import MAX_RECORD_BYTES
 from agentgauge_schemas import Entry, PaneAggregate
-from agentgauge_schemas.aggregate import PackedAggregate
+from agentgauge_schemas.aggregate import MAX_SUM, PackedAggregate
 from agentgauge_schemas.group import OVERFLOW, group_key, overflow_key
 from agentgauge_schemas.results import version_of
 
@@ -357,3 +357,18 @@ def test_windows_and_totals_are_exact_whatever_comes_when(
         assert {start for start, *_ in merging.published(size_s)} == set(expected)
     if truth:
         assert merging.total().total.count == sum(truth.values())
+
+
+def test_totals_beyond_64_bits_stop_at_62() -> None:
+    merging = Merging()
+    for number in range(6):
+        merging.event(10 * number, aggregate=PackedAggregate(count=1, cost_nanousd=1 << 62))
+    merging.watermark(50)
+    merging.cut(last=True)
+    assert merging.total().total.cost_nanousd == MAX_SUM == 1 << 62
+    assert merging.total().total.count == 6
+    assert all(window.total.cost_nanousd == MAX_SUM for window in merging.windows())
+    merging.crash()
+    merging.event(0, aggregate=PackedAggregate(count=1, cost_nanousd=1))
+    merging.cut(last=True)
+    assert merging.total().total.count == 7
