@@ -34,7 +34,7 @@ _decode_services = msgspec.msgpack.Decoder(list[ServiceTotals]).decode
 
 
 class Accounts:
-    """All producers of one source partition. Times are the broker's, but `now_us` of `publish`."""
+    """All producers of one source partition. Times are the broker's, but `now_us` of `cut`."""
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
@@ -92,9 +92,15 @@ class Accounts:
         account.repeatable = True
         account.rejected += 1
 
-    def cut(self, now_us: int, *, everything: bool) -> tuple[list[tuple[bytes, bytes | None]], list[Message]]:
-        """State records of the shards that changed, and the accounts that are due for readers."""
-        messages = self._fold(now_us)
+    def cut(
+        self, now_us: int, log_us: int, *, everything: bool
+    ) -> tuple[list[tuple[bytes, bytes | None]], list[Message]]:
+        """State records of the shards that changed, and the accounts that are due for readers.
+
+        `log_us` is the broker's time of the last record: what is old is judged by it, so that after
+        an outage of days nobody is folded whose blocks still wait to be read.
+        """
+        messages = self._fold(log_us)
         for producer, due_us in list(self._unpublished.items()):
             if due_us <= now_us or everything:
                 del self._unpublished[producer]
@@ -136,12 +142,12 @@ class Accounts:
         self._dirty.add(_shard(producer))
         self._unpublished.setdefault(producer, broker_us + PUBLISH_EVERY_US)
 
-    def _fold(self, now_us: int) -> list[Message]:
+    def _fold(self, log_us: int) -> list[Message]:
         """Fold accounts that nothing can reach any more into their service's totals."""
         old = [
             account
             for account in self._by_producer.values()
-            if account.last_seen_us < now_us - FOLD_AFTER_US and not account.repeatable
+            if account.last_seen_us < log_us - FOLD_AFTER_US and not account.repeatable
         ]
         messages = []
         for account in old:

@@ -227,7 +227,9 @@ class ReducePartition:
         """State, accounts due for readers and dead letters of this instant."""
         moved = self.head.next != self._checkpointed_next
         waited = tick.now_us - self._checkpointed_us >= HEAD_EVERY_US
-        state, messages = self.accounts.cut(tick.now_us, everything=last)
+        newest = self._last or self.head.fingerprint
+        log_us = newest.timestamp_us if newest is not None else 0
+        state, messages = self.accounts.cut(tick.now_us, log_us, everything=last)
         if not (self._dirty or state or messages or self._dead or (moved and (waited or last))):
             return None
         written = {int(key.removeprefix(b"accounts-")) for key, _ in state if key.startswith(b"accounts-")}
