@@ -112,4 +112,5 @@ async def stop_within(client: Client, seconds: float = CLOSE_S) -> None:
     stopping = asyncio.ensure_future(client.stop())
     done, _ = await asyncio.wait({stopping}, timeout=seconds)
     for each in done:
-        each.exception()
+        if not each.cancelled():
+            each.exception()

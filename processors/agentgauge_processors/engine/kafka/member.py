@@ -9,7 +9,7 @@ that we need: neither its serializers nor its acknowledgements.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -19,7 +19,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
-from faust.types import StreamT
+from faust.types import TP, StreamT
 from faust.types.auth import CredentialsT
 
 from agentgauge_processors.engine.contract import LogError, OffsetExpired, Record
@@ -193,15 +193,22 @@ class Member:
                 if self._app.should_stop:
                     return
                 raise
-            if not consumer.flow_active:
+            if not await self._take_all(batches or {}, epoch):
+                # Those records will not be fetched again by themselves, not even when the seek of the
+                # rebalance came before they were fetched: back to where the stage is.
                 await consumer.perform_seek()
-            for tp, records in (batches or {}).items():
-                for record in records:
-                    if epoch != self._epoch or not consumer.flow_active:
-                        break  # fetched before a rebalance: it comes again
-                    await self._take(record)
-                    consumer._read_offset[tp] = record.offset
             await asyncio.sleep(0)
+
+    async def _take_all(self, batches: Mapping[TP, Sequence[ConsumerRecord]], epoch: int) -> bool:
+        """False when a rebalance came since `epoch`: the rest is of no use then."""
+        consumer = self._consumer()
+        for tp, records in batches.items():
+            for record in records:
+                if epoch != self._epoch or not consumer.flow_active:
+                    return False
+                await self._take(record)
+                consumer._read_offset[tp] = record.offset
+        return True
 
     async def _take(self, fetched: ConsumerRecord) -> None:
         expected = self.runner.next(fetched.partition)

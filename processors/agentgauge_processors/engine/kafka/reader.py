@@ -8,7 +8,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from agentgauge_processors.engine.contract import OffsetExpired, Record
-from agentgauge_processors.engine.kafka.connection import CONSUMER, Connection
+from agentgauge_processors.engine.kafka.connection import CONSUMER, Connection, stop_within
 from agentgauge_processors.engine.kafka.errors import log_errors
 
 READ_S: Final = 30.0
@@ -80,7 +80,7 @@ class Reader:
         """Give the connection back; idempotent."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await stop_within(consumer)
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -88,7 +88,7 @@ class Reader:
             try:
                 await consumer.start()
             except BaseException:
-                await consumer.stop()
+                await stop_within(consumer)
                 raise
             self._consumer = consumer
         return self._consumer

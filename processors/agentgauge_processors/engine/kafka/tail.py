@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agentgauge_processors.engine.contract import Batch
-from agentgauge_processors.engine.kafka.connection import CONSUMER, Connection
+from agentgauge_processors.engine.kafka.connection import CONSUMER, Connection, stop_within
 from agentgauge_processors.engine.kafka.errors import log_errors
 from agentgauge_processors.engine.kafka.reader import as_record
 from agentgauge_schemas.topics import Topic
@@ -42,14 +42,14 @@ class KafkaTail:
         """Give the connection back; idempotent."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await stop_within(consumer)
 
     async def _started(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(**self._connection.settings(), **CONSUMER, auto_offset_reset="earliest")
         try:
             await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await stop_within(consumer)
             raise
         consumer.assign(list(self._positions))
         for where, (_, offset) in self._positions.items():
