@@ -35,6 +35,12 @@ MAXIMA: Final = ("duration_max_us", "last_us")
 MAX_SUM: Final = 1 << 62
 """Half of what a signed 64-bit column holds, so that readers may still add two of them."""
 
+MAX_ERROR_TYPES: Final = 64
+OTHER_ERRORS: Final = "other"
+"""Error types come from outside: a group, and a source record's part of it, names 64 of them, and
+counts the rest as this.
+"""
+
 
 class Aggregate(msgspec.Struct, omit_defaults=True):
     """Sums over events. Buckets as in `histogram`; costs in nano-dollars."""

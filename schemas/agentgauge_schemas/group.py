@@ -25,6 +25,8 @@ OVERFLOW: Final = "__overflow__"
 
 MAX_ATTRIBUTE_LENGTH: Final = 256
 """Characters of an attribute value that a key keeps."""
+MAX_KEY_BYTES: Final = 1_024
+"""Of a group's key; so what one block makes of hostile names still fits into one record."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_key = msgspec.json.Decoder(Annotated[list[str], msgspec.Meta(min_length=1)]).decode
@@ -32,8 +34,11 @@ _decode_key = msgspec.json.Decoder(Annotated[list[str], msgspec.Meta(min_length=
 
 @lru_cache(maxsize=100_000)
 def group_key(view: str, values: tuple[str, ...]) -> str:
-    """The key of a group: `["tool","default","planner","Bash"]`."""
-    return _encode([view, *(value[:MAX_ATTRIBUTE_LENGTH] for value in values)]).decode()
+    """The key of a group: `["tool","default","planner","Bash"]`. Values are cut until it fits."""
+    length = MAX_ATTRIBUTE_LENGTH
+    while len(key := _encode([view, *(value[:length] for value in values)])) > MAX_KEY_BYTES:
+        length //= 2
+    return key.decode()
 
 
 def overflow_key(view: str, partition: int) -> str:

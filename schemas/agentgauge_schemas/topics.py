@@ -70,7 +70,8 @@ DEFINITIONS: Final = (
     TopicDefinition(Topic.SERIES, Topic.PARTIALS, _COMPACT),
     TopicDefinition(Topic.WINDOWS, Topic.PARTIALS, _delete(7)),
     TopicDefinition(Topic.ALERTS, Topic.PARTIALS, _COMPACT),
-    TopicDefinition(Topic.RULES, 1, {**_COMPACT, **_BROKER_TIME}),
+    # A worker that is behind prices old records by the tables of their time: they stay for as long.
+    TopicDefinition(Topic.RULES, 1, {**_COMPACT, **_BROKER_TIME, "min.compaction.lag.ms": str(7 * DAY_MS)}),
     TopicDefinition(Topic.DLQ, Topic.EVENTS, _delete(14)),
 )
 

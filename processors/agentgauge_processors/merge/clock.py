@@ -26,9 +26,9 @@ class Clock(msgspec.Struct, omit_defaults=True):
     progress: dict[int, Source] = {}
     watermark_us: int = 0
 
-    def update(self, sources: int, items: list[Progress], broker_us: int) -> bool:
-        """Take progress over; True when the watermark moved. Items older than what is known are
-        ignored: a worker that lost its partition may still be sending them.
+    def update(self, sources: int, items: list[Progress], broker_us: int) -> None:
+        """Take progress over. Items older than what is known are ignored: a worker that lost its
+        partition may still be sending them.
         """
         self.sources = max(self.sources, sources)
         for item in items:
@@ -37,11 +37,7 @@ class Clock(msgspec.Struct, omit_defaults=True):
                 continue
             watermark = item.watermark_us if known is None else max(item.watermark_us, known.watermark_us)
             self.progress[item.source] = Source(item.incarnation, item.next, watermark, item.idle)
-        candidate = self._candidate(broker_us)
-        if candidate <= self.watermark_us:
-            return False
-        self.watermark_us = candidate
-        return True
+        self.watermark_us = max(self.watermark_us, self._candidate(broker_us))
 
     def _candidate(self, broker_us: int) -> int:
         if len(self.progress) < self.sources:

@@ -3,12 +3,9 @@
 import msgspec
 
 from agentgauge_processors.merge.windows import Window, WindowId
-from agentgauge_schemas.aggregate import Aggregate, PackedAggregate
+from agentgauge_schemas.aggregate import MAX_ERROR_TYPES, OTHER_ERRORS, Aggregate, PackedAggregate
 from agentgauge_schemas.partials import PANE_S
 from agentgauge_schemas.results import WindowSummary
-
-MAX_ERROR_TYPES = 64
-OTHER_ERRORS = "other"
 
 
 class GroupState(msgspec.Struct, array_like=True):

@@ -14,6 +14,10 @@ from agentgauge_schemas.partials import PANE_S, PaneAggregate
 
 SHARDS = 64
 UNKNOWN_VIEW = "unknown"
+MAX_OPEN_S = 6 * 3_600
+"""A source that stopped reporting holds the watermark, but not the memory: windows this far behind
+the latest event are closed, and what comes for them later revises them or becomes a part."""
+
 SUMMARIZED = {60: "1m", 300: "5m"}
 
 PartId = tuple[str, int, int]
@@ -34,6 +38,9 @@ class Groups:
         self.parts: dict[PartId, PackedAggregate] = {}
         """What belongs to windows that are not in memory."""
         self.watermark_s = 0
+        """How far windows are closed: `MAX_OPEN_S` behind `newest_s` at the most."""
+        self.newest_s = 0
+        """The end of the latest pane."""
         self._partition = partition
         self._lateness_s = allowed_lateness_s
         self._limit = group_limit
@@ -58,6 +65,7 @@ class Groups:
             for size_s, window_s in windows_of(start_s):
                 self._add_part(group, size_s, window_s, aggregate)
             return
+        self.newest_s = max(self.newest_s, start_s + PANE_S)
         pane = group.windows.get((PANE_S, start_s))
         if pane is not None:
             pane.total.add(aggregate)
@@ -75,6 +83,9 @@ class Groups:
 
     def advance(self, watermark_s: int) -> None:
         """Close and evict what the watermark has passed."""
+        watermark_s = max(watermark_s, self.newest_s - MAX_OPEN_S)
+        if watermark_s <= self.watermark_s:
+            return
         self.watermark_s = watermark_s
         while self._closing and self._closing[0][0] <= watermark_s:
             end_s, size_s, key = heapq.heappop(self._closing)

@@ -41,6 +41,9 @@ class Head(msgspec.Struct, omit_defaults=True, kw_only=True):
     applied: dict[int, tuple[int, int]] = {}
     """Source partition -> incarnation and offset of the last entry applied."""
     clock: Clock = msgspec.field(default_factory=Clock)
+    closed_s: int = 0
+    """How far windows are closed, and the end of the latest pane: see `Groups`."""
+    newest_s: int = 0
     chunks: dict[int, int] = {}
     """Shard -> number of records that it is cut into; each must be there when it is loaded."""
     expired: int = 0
@@ -84,7 +87,7 @@ class MergePartition:
             )
         self.head = head
         self._checkpointed_next = head.next
-        self.groups.watermark_s = head.clock.watermark_us // SECOND_US
+        self.groups.watermark_s, self.groups.newest_s = head.closed_s, head.newest_s
         for shard, chunks in head.chunks.items():
             for chunk in range(chunks):
                 self._load_chunk(state, _shard_key(shard, chunk))
@@ -134,8 +137,8 @@ class MergePartition:
                 self._changed = True
                 for item in entry.groups:
                     self.groups.add(item, version, backfill=entry.backfill)
-        if head.clock.update(partials.sources, partials.progress, record.timestamp_us):
-            self.groups.advance(head.clock.watermark_us // SECOND_US)
+        head.clock.update(partials.sources, partials.progress, record.timestamp_us)
+        self.groups.advance(head.clock.watermark_us // SECOND_US)
 
     def is_new(self, entry: Entry) -> bool:
         """Whether an entry was not applied before: reduce sends it again after a crash."""
@@ -153,6 +156,7 @@ class MergePartition:
         outputs = [self._series(group, tick.now_us) for group in due]
         outputs += self._windows()
         state = self._shards()
+        self.head.closed_s, self.head.newest_s = groups.watermark_s, groups.newest_s
         if self._last is not None:
             self.head.fingerprint = fingerprint(self._last)
             self._last = None

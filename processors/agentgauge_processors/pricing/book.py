@@ -2,12 +2,16 @@
 
 from bisect import bisect_right
 
+import msgspec
+
 from agentgauge_processors.pricing.published import published_prices
 from agentgauge_processors.pricing.rates import Condition, ModelPrices, Rates, Schedule
-from agentgauge_schemas.rules import EFFECTIVE_AFTER_US, PriceOverride, PriceTable
+from agentgauge_schemas.rules import EFFECTIVE_AFTER_US, PRICES_KEY, PriceOverride, PriceTable
 
 MAX_MEMO = 10_000
 """Models whose prices are remembered: then the memory is emptied (names come from outside)."""
+
+_decode = msgspec.json.Decoder(PriceTable).decode
 
 
 class PriceBook:
@@ -26,6 +30,16 @@ class PriceBook:
         """Take a table over; `broker_us` is when the broker received it (ascending)."""
         self._from_us.append(broker_us + EFFECTIVE_AFTER_US)
         self._tables.append(table)
+
+    def take(self, key: bytes | None, value: bytes | None, broker_us: int) -> None:
+        """Take a record of `.rules` over; one that holds no readable price table changes nothing."""
+        if key != PRICES_KEY.encode() or value is None:
+            return
+        try:
+            table = _decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return  # refused by the command that publishes tables; the one in force stays
+        self.publish(table, broker_us)
 
     def find(
         self, provider: str, model: str, service_tier: str, time_us: int, broker_us: int

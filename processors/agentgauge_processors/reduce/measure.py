@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agentgauge_processors.pricing import PriceBook, charge, consistent, cost, find_schedule, is_model_call
-from agentgauge_schemas.aggregate import PackedAggregate
+from agentgauge_schemas.aggregate import MAX_ERROR_TYPES, OTHER_ERRORS, PackedAggregate
 from agentgauge_schemas.event import HotEvent
 from agentgauge_schemas.group import MAX_ATTRIBUTE_LENGTH
 from agentgauge_schemas.histogram import DURATION_UNIT_US, ZERO, upper
@@ -33,6 +33,8 @@ def measure(events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> Pa
             last = event.time_us
         if event.status != "ok":
             kind = (event.error_type or "error")[:MAX_ATTRIBUTE_LENGTH]
+            if len(errors) >= MAX_ERROR_TYPES and kind not in errors:
+                kind = OTHER_ERRORS
             errors[kind] = errors.get(kind, 0) + 1
         duration = event.duration_us
         if duration is not None:

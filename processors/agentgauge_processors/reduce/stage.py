@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from agentgauge_processors.engine.contract import Append, Checkpoint, Message, Position, Record, Tick
 from agentgauge_processors.pricing import PriceBook
 from agentgauge_processors.reduce.partition import ReducePartition
 from agentgauge_schemas.partials import SCHEMA_VERSION, Entry, Partials, Progress, encode_partials
-from agentgauge_schemas.rules import PRICES_KEY, PriceTable
 from agentgauge_schemas.topics import Topic
 
 PROGRESS_EVERY_US = 1_000_000
 MAX_PARTIALS_BYTES = 4 * (1 << 20)
-
-_decode_prices = msgspec.json.Decoder(PriceTable).decode
 
 
 class ReduceStage:
@@ -56,12 +51,7 @@ class ReduceStage:
 
     def rule(self, record: Record) -> None:
         """Take a price table over; other rules are merge's business."""
-        if record.key == PRICES_KEY.encode() and record.value is not None:
-            try:
-                table = _decode_prices(record.value)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                return  # refused by the command that publishes tables; the one in force stays
-            self._prices.publish(table, record.timestamp_us)
+        self._prices.take(record.key, record.value, record.timestamp_us)
 
     def drain(self, tick: Tick) -> list[Append]:
         """At most one record (rarely more, by size) for each merge partition that is concerned."""

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agentgauge_schemas.block import MAX_DECODED_BYTES, BlockHeaders, Resource
+from agentgauge_schemas.block import MAX_BLOCK_EVENTS, MAX_DECODED_BYTES, BlockHeaders, Resource
 from agentgauge_schemas.dlq import Reason
 from agentgauge_schemas.errors import ForeignRecord, UnknownVersion
 from agentgauge_schemas.event import MAX_EVENT_BYTES, Amount, HotEvent
 
-MAX_COUNT = 5_000
-"""Events of one block: five times what the SDK packs. More could make an entry too large to send."""
+MAX_COUNT = MAX_BLOCK_EVENTS
+"""More could make an entry too large to send."""
 
 
 class BlockFault(Exception):

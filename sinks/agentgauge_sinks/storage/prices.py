@@ -2,14 +2,9 @@
 
 from collections.abc import Iterable
 
-import msgspec
-
 from agentgauge_processors.engine.contract import Log, OffsetExpired, Record
 from agentgauge_processors.pricing import PriceBook
-from agentgauge_schemas.rules import PRICES_KEY, PriceTable
 from agentgauge_schemas.topics import Topic
-
-_decode = msgspec.json.Decoder(PriceTable).decode
 
 
 class Prices:
@@ -37,9 +32,4 @@ class Prices:
             if record.offset < self.next:
                 continue
             self.next = record.offset + 1
-            if record.key == PRICES_KEY.encode() and record.value is not None:
-                try:
-                    table = _decode(record.value)
-                except msgspec.DecodeError:
-                    continue
-                self.book.publish(table, record.timestamp_us)
+            self.book.take(record.key, record.value, record.timestamp_us)

@@ -116,14 +116,13 @@ items = st.builds(
 
 
 @given(st.lists(st.tuples(st.lists(items, max_size=3), st.integers(0, 5)), max_size=30))
-def test_it_only_rises_and_tells_when_it_did(records: list[tuple[list[Progress], int]]) -> None:
+def test_it_only_rises(records: list[tuple[list[Progress], int]]) -> None:
     clock, broker_us = Clock(), 0
     for progress, passed_s in records:
         broker_us += passed_s * SECOND
         before = clock.watermark_us
-        moved = clock.update(3, progress, broker_us)
+        clock.update(3, progress, broker_us)
         assert clock.watermark_us >= before
-        assert moved is (clock.watermark_us > before)
         assert clock.watermark_us <= max(broker_us, 50 * SECOND)
 
 
