@@ -195,7 +195,7 @@ class ChaosWorker(Worker):
             return NoDedupStage(merge_partitions=merge_partitions)
         return super().make_stage(name, events_partitions, merge_partitions)
 
-    def make_member(self, runner: Runner) -> Member:
+    def make_member(self, runner: Runner, partitions: int) -> Member:
         settings = self.settings
         kind = CommittedOffsetMember if self._orders.twin == "committed-offset" else SlowMember
         member = kind(
@@ -204,6 +204,7 @@ class ChaosWorker(Worker):
             settings.prefix,
             settings.data_dir,
             die,
+            partitions=partitions,
             slot=settings.slot,
             session_s=self.session_s,
         )

@@ -40,7 +40,10 @@ _logger = logging.getLogger(__name__)
 
 
 class Member:
-    """Feeds a runner the partitions that the group gives to this process."""
+    """Feeds a runner the partitions that the group gives to this process.
+
+    `partitions` is how many the topic had when the stage was made. `die` ends the process.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Member:
         data_dir: Path,
         die: Die,
         *,
+        partitions: int,
         slot: int | None = None,
         session_s: float | None = None,
     ) -> None:
@@ -57,6 +61,7 @@ class Member:
         self.group = group_name(prefix, runner.stage.name)
         self._topic = runner.stage.input.name_with(prefix)
         self._die = die
+        self._partitions = partitions
         self._committed: dict[int, int] = {}
         self._epoch = 0
         """One more with each revocation: Faust's generation does not change for static members."""
@@ -167,6 +172,8 @@ class Member:
     async def _rebalanced(self, app: object, *_: object, **__: object) -> None:
         """Faust waits for this before it delivers the first record."""
         partitions = [tp.partition for tp in self._app.consumer.assignment() if tp.topic == self._topic]
+        if max(partitions, default=0) >= self._partitions:
+            self._die(ExitCode.WATCHDOG, f"{self._topic} has grown: starting afresh with all its partitions")
         try:
             positions = await self.runner.assigned(partitions)
         except Exception as error:

@@ -117,8 +117,8 @@ class Worker:
 
         return MergeStage(merge_partitions=merge_partitions)
 
-    def make_member(self, runner: Runner) -> "Member":
-        """A new member of the stage's group."""
+    def make_member(self, runner: Runner, partitions: int) -> "Member":
+        """A new member of the stage's group, for a topic with so many partitions."""
         from agentgauge_processors.engine.kafka.member import Member
 
         settings = self.settings
@@ -128,6 +128,7 @@ class Worker:
             settings.prefix,
             settings.data_dir,
             die,
+            partitions=partitions,
             slot=settings.slot,
             session_s=self.session_s,
         )
@@ -144,7 +145,8 @@ class Worker:
     async def _new_member(self, name: StageName, log: KafkaLog) -> "Member":
         events, merge = await log.partitions(Topic.EVENTS), await log.partitions(Topic.PARTIALS)
         stage = self.make_stage(name, events, merge)
-        return self.make_member(Runner(stage, log, checkpoint_s=CHECKPOINT_S[name]))
+        runner = Runner(stage, log, checkpoint_s=CHECKPOINT_S[name])
+        return self.make_member(runner, events if stage.input is Topic.EVENTS else merge)
 
     async def _work(self, members: Sequence["Member"], log: KafkaLog, stopping: asyncio.Event) -> int:
         from agentgauge_processors.engine.kafka.watchdog import Watchdog
