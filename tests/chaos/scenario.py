@@ -34,6 +34,7 @@ EAGER_COMPACTION = {
 }
 SETTLE_S = 90.0
 CALM_S = 4.0
+COMPACTION_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Outcome:
     """Differences from the truth, and whatever fell meanwhile; [] is what a right pipeline gives."""
     watched: Report | None = None
     scraped: Scrapes | None = None
+    compacted: int = 0
+    """Records of `.series` that the broker had removed before the results were compared."""
     counts: dict[str, int] = field(default_factory=dict)
     events: int = 0
     duplicates: int = 0
@@ -94,7 +97,7 @@ class Outcome:
             f"{self.events} events, {self.duplicates} of them came again, {self.lost} never;"
             f" at rest after {self.settled_s:.0f} s",
             *(f"  {count} x {what}" for what, count in sorted(self.counts.items())),
-            f"  watched: {self.watched}",
+            f"  watched: {self.watched}, {self.compacted} of them compacted away",
             f"  scraped: {self.scraped}",
             *(f"  PROBLEM {problem}" for problem in self.problems or ["none"]),
         ]
@@ -272,23 +275,34 @@ class Run:
     async def _judge(
         self, outcome: Outcome, truth: wire.Truth, watchers: dict[str, subprocess.Popen[bytes]]
     ) -> None:
+        await self._end(watchers["watcher"])
+        outcome.watched = watched = Report.read(self.folder / "watched.json")
+        if watched.violations:
+            outcome.problems.append(f"watched: {watched.violations} falls: {watched.examples[:3]}")
+        outcome.compacted = await self._wait_for_compaction(watched.records)
         where = (self.broker.bootstrap, self.prefix, self.scenario.partitions)
         log = await checker.delivered(*where)
         outcome.duplicates = sum(log.duplicates.values())
         outcome.problems += await checker.check_topics(*where, truth, log)
         if self.scenario.sinks:
             outcome.problems += await self._check_sinks(truth)
-        for watcher in watchers.values():
-            watcher.terminate()
-            await asyncio.to_thread(watcher.wait, 60)
-        outcome.watched = Report.read(self.folder / "watched.json")
-        if outcome.watched.violations:
-            falls, examples = outcome.watched.violations, outcome.watched.examples[:3]
-            outcome.problems.append(f"watched: {falls} falls: {examples}")
-        if self.scenario.sinks:
+            await self._end(watchers["scraper"])
             outcome.scraped = Scrapes(**json.loads((self.folder / "scraped.json").read_text()))
             if outcome.scraped.violations or not outcome.scraped.counters:
                 outcome.problems.append(f"scraped: {outcome.scraped}")
+
+    async def _end(self, watcher: subprocess.Popen[bytes]) -> None:
+        watcher.terminate()
+        await asyncio.to_thread(watcher.wait, 60)
+
+    async def _wait_for_compaction(self, written: int) -> int:
+        """Until the broker has removed some of the records of `.series`; returns how many."""
+        name, deadline = f"{self.prefix}.series", time.monotonic() + COMPACTION_S
+        while True:
+            left = await checker.read_all(self.broker.bootstrap, name, self.scenario.partitions)
+            if len(left) < written or time.monotonic() > deadline:
+                return written - len(left)
+            await asyncio.sleep(1)
 
     async def _check_sinks(self, truth: wire.Truth) -> list[str]:
         """As they are now, and again after their stores were removed and built anew from the topics."""

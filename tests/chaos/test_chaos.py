@@ -45,6 +45,7 @@ async def test_all_counts_are_exact_after_a_storm_and_none_ever_fell(
     assert outcome.events > 50_000
     assert outcome.duplicates > 0
     assert outcome.lost > 0
+    assert outcome.compacted > 0
 
 
 async def test_a_merge_that_starts_at_the_committed_offset_is_caught(broker: Broker, tmp_path: Path) -> None:
