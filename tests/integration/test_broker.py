@@ -1,7 +1,9 @@
 """The tests' broker itself: what the fault tests lean on must hold."""
 
+import asyncio
 import os
 import shutil
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.support.broker import Broker, DockerBroker, JavaBroker, docker_missing, java_missing
+from tests.support.kafka_faults import AcknowledgementEater
 from tests.support.needs import Needs
 
 
@@ -62,9 +65,15 @@ def test_broker_keeps_address_and_data_through_kill_stop_and_pause(
         broker.remove()
 
 
-def test_proxied_listener_sends_clients_to_the_proxy(broker: Broker) -> None:
-    metadata = AdminClient({"bootstrap.servers": broker.proxied, "log_level": 0}).list_topics(timeout=10)
-    assert [node.port for node in metadata.brokers.values()] == [broker.proxy_port]
+async def test_clients_of_the_proxied_listener_go_through_the_proxy(broker: Broker) -> None:
+    topic = f"proxied-{uuid.uuid4()}"
+    _create(broker.bootstrap, topic)
+    host, port = broker.proxied.split(":")
+    async with AcknowledgementEater(broker.proxy_port, (host, int(port))) as proxy:
+        sending = asyncio.to_thread(_produce, broker.proxied, topic, b"at last")
+        await asyncio.gather(proxy.eat(0.5), sending)
+        assert proxy.eaten
+    assert _values(broker.bootstrap, topic, 1) == [b"at last"]
 
 
 def test_shared_broker_is_the_one_that_the_fixture_names(kafka: str) -> None:
