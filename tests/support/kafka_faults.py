@@ -1,7 +1,8 @@
 """A TCP proxy between clients and a broker that can swallow what the broker answers."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -30,10 +31,11 @@ class AcknowledgementEater:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        connections = list(self._connections)
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # who was accepted just now gets its task
+        while connections := list(self._connections):
+            for connection in connections:
+                connection.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
 
     async def eat(self, seconds: float) -> None:
         """Swallow all answers for a while."""
@@ -46,23 +48,27 @@ class AcknowledgementEater:
         assert task is not None
         self._connections.add(task)
         try:
-            broker_reader, broker_writer = await asyncio.open_connection(*self._target)
-        except OSError:
-            await _close(writer)
-            return
-        copies = (
-            asyncio.ensure_future(_copy(reader, broker_writer)),
-            asyncio.ensure_future(self._copy_answers(broker_reader, writer)),
-        )
-        try:
-            await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+            await self._forward(reader, writer)
         finally:
-            for each in copies:
-                each.cancel()
-            await asyncio.gather(*copies, return_exceptions=True)
-            await _close(writer)
-            await _close(broker_writer)
             self._connections.discard(task)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with _closing(writer):
+            try:
+                broker_reader, broker_writer = await asyncio.open_connection(*self._target)
+            except OSError:
+                return
+            async with _closing(broker_writer):
+                copies = (
+                    asyncio.ensure_future(_copy(reader, broker_writer)),
+                    asyncio.ensure_future(self._copy_answers(broker_reader, writer)),
+                )
+                try:
+                    await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for each in copies:
+                        each.cancel()
+                    await asyncio.gather(*copies, return_exceptions=True)
 
     async def _copy_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
@@ -80,7 +86,11 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await writer.drain()
 
 
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
+@asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
