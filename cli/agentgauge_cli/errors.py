@@ -1,4 +1,11 @@
-"""What ends a command with one clear sentence instead of a traceback."""
+"""How a command ends: its exit codes, and what ends it with one clear sentence, not a traceback."""
+
+from typing import Final
+
+EXIT_OK: Final = 0
+EXIT_PROBLEMS: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
 
 
 class CliError(Exception):

@@ -5,10 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-EXIT_OK: Final = 0
-EXIT_PROBLEMS: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
+from agentgauge_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 
 _EXTRAS: Final = {
     "typer": "cli",

@@ -5,9 +5,9 @@ Reading order: `event`, `block`, `account`, `aggregate`, `partials`, `results`, 
 
 from agentgauge_schemas.account import Account
 from agentgauge_schemas.aggregate import Aggregate
-from agentgauge_schemas.block import Block, BlockHeaders, Resource, decode_block, encode_block
+from agentgauge_schemas.block import Block, BlockHeaders, Resource, UnknownVersion, decode_block, encode_block
 from agentgauge_schemas.dlq import DeadLetter
-from agentgauge_schemas.errors import ForeignRecord, SchemaError, UnknownVersion
+from agentgauge_schemas.errors import ForeignRecord, SchemaError
 from agentgauge_schemas.event import Event, HotEvent
 from agentgauge_schemas.partials import Entry, PaneAggregate, Partials, Progress
 from agentgauge_schemas.results import Alert, Series, Window, WindowSummary

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from agentgauge_schemas.errors import ForeignRecord, UnknownVersion
+from agentgauge_schemas.errors import ForeignRecord, SchemaError
 from agentgauge_schemas.event import Amount, Event
 
 SCHEMA_VERSION: Final = 1
@@ -127,6 +127,14 @@ class BlockHeaders(msgspec.Struct, frozen=True):
             and 0 <= self.flush_ms <= MAX_FLUSH_MS
             and self.schema >= 1
         )
+
+
+class UnknownVersion(SchemaError):
+    """The record is ours, but of a later version or another format. `.headers` are readable."""
+
+    def __init__(self, headers: BlockHeaders) -> None:
+        super().__init__(f"block of schema {headers.schema}, format {headers.format!r}: not known here")
+        self.headers = headers
 
 
 def encode_block(

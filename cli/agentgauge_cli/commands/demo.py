@@ -34,7 +34,7 @@ def demo(
 
     from agentgauge_cli.embedded.demo import show_here, show_on
     from agentgauge_cli.embedded.serve import until_signal
-    from agentgauge_cli.main import EXIT_INTERRUPTED
+    from agentgauge_cli.errors import EXIT_INTERRUPTED
 
     if kafka is not None:
         finished = until_signal(partial(show_on, kafka, prefix, json))

@@ -10,9 +10,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agentgauge_schemas.block import MAX_BLOCK_EVENTS, MAX_DECODED_BYTES, BlockHeaders, Resource
+from agentgauge_schemas.block import (
+    MAX_BLOCK_EVENTS,
+    MAX_DECODED_BYTES,
+    BlockHeaders,
+    Resource,
+    UnknownVersion,
+)
 from agentgauge_schemas.dlq import Reason
-from agentgauge_schemas.errors import ForeignRecord, UnknownVersion
+from agentgauge_schemas.errors import ForeignRecord
 from agentgauge_schemas.event import MAX_EVENT_BYTES, Amount, HotEvent
 
 MAX_COUNT = MAX_BLOCK_EVENTS

@@ -6,7 +6,7 @@ import pytest
 from tests.support.cli_docs import PAGE, generated, written
 
 from agentgauge_cli import settings
-from agentgauge_cli.main import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
+from agentgauge_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE
 from agentgauge_cli.price_table import read_price_file
 from agentgauge_processors.engine.errors import ExitCode
 

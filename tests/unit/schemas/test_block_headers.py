@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentgauge_schemas.block import BlockHeaders, Resource
-from agentgauge_schemas.errors import ForeignRecord, UnknownVersion
+from agentgauge_schemas.block import BlockHeaders, Resource, UnknownVersion
+from agentgauge_schemas.errors import ForeignRecord
 
 headers = st.builds(
     BlockHeaders,
