@@ -82,7 +82,4 @@ def add(into: dict[int, int], other: Mapping[int, int]) -> None:
         into.update(other)
         return
     for index, count in other.items():
-        try:
-            into[index] += count
-        except KeyError:
-            into[index] = count
+        into[index] = into.get(index, 0) + count

@@ -47,10 +47,11 @@ def group_events(
             event.tool,
             event.event_type,
         )
-        try:
-            leaves[leaf].append(event)
-        except KeyError:
+        found = leaves.get(leaf)
+        if found is None:
             leaves[leaf] = [event]
+        else:
+            found.append(event)
 
     users = {event.user or resource.user for event in valid}
     only_user = next(iter(users)) if len(users) == 1 else None
@@ -95,10 +96,11 @@ def _by_user(
         if user:
             pane = event.time_us // PANE_US
             key = (pane, user, event.kind, event.operation, event.provider, event.model)
-            try:
-                sets[key].append(event)
-            except KeyError:
+            members = sets.get(key)
+            if members is None:
                 sets[key] = [event]
+            else:
+                members.append(event)
     totals: dict[tuple[int, str], PackedAggregate] = {}
     for (pane, user, *_), members in sets.items():
         aggregate = measure(members, prices, broker_us)

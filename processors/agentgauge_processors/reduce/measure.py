@@ -42,18 +42,12 @@ def measure(events: Sequence[HotEvent], prices: PriceBook, broker_us: int) -> Pa
             if duration > duration_max:
                 duration_max = duration
             index = bisect_left(_UPPER_US, duration) + _LOWEST if duration else ZERO
-            try:
-                durations[index] += 1
-            except KeyError:
-                durations[index] = 1
+            durations[index] = durations.get(index, 0) + 1
         duration = event.time_to_first_token_us
         if duration is not None:
             ttft_sum += duration
             index = bisect_left(_UPPER_US, duration) + _LOWEST if duration else ZERO
-            try:
-                first_tokens[index] += 1
-            except KeyError:
-                first_tokens[index] = 1
+            first_tokens[index] = first_tokens.get(index, 0) + 1
         input_tokens += event.input_tokens
         output_tokens += event.output_tokens
         if (
