@@ -7,13 +7,14 @@ from zipfile import ZipFile
 
 import pytest
 from tests.support.session_truth import session_truth
-from tests.support.simulation import EPOCH_US, Simulation
+from tests.support.simulation import EPOCH_US, Simulation, block
 
 from agentgauge_cli.demo_data import ARCHIVE, replay
 from agentgauge_cli.importers.publish import Options, publish_session
 from agentgauge_schemas.aggregate import Aggregate
 from agentgauge_schemas.block import BlockHeaders, Resource, encode_block
-from agentgauge_schemas.group import VIEWS
+from agentgauge_schemas.event import Event
+from agentgauge_schemas.group import VIEWS, group_key
 
 
 class SimulatedPublisher:
@@ -78,20 +79,63 @@ def test_a_replay_counts_once_however_often_it_is_made(times: int) -> None:
     assert duplicates == (times - 1) * (591 + 765)
 
 
-def test_files_that_grow_between_imports_count_once() -> None:
-    simulation = Simulation(sources=4, merges=2)
+def import_all(simulation: Simulation, share: float = 1.0) -> None:
+    """The sessions at their original times, or the first lines of each."""
     with ZipFile(ARCHIVE) as archive:
         files = {name: archive.read(name).splitlines() for name in archive.namelist()}
+    published: set[str] = set()
+    for name, lines in files.items():
+        publish_session(
+            SimulatedPublisher(simulation),
+            lines[: int(share * len(lines))],
+            file=name,
+            still=partial(bool, share == 1.0),
+            options=Options(),
+            published=published,
+        )
+
+
+def test_files_that_grow_between_imports_count_once() -> None:
+    simulation = Simulation(sources=4, merges=2)
     for share in (0.2, 0.21, 0.5, 0.77, 1.0):
-        published: set[str] = set()
-        for name, lines in files.items():
-            publish_session(
-                SimulatedPublisher(simulation),
-                lines[: int(share * len(lines))],
-                file=name,
-                still=partial(bool, share == 1.0),
-                options=Options(),
-                published=published,
-            )
+        import_all(simulation, share)
         simulation.drain()
     check(simulation)
+
+
+def live_traffic(simulation: Simulation, *, importing: bool) -> None:
+    """A producer that reports for three minutes; in their midst the sessions are imported, or not."""
+    for second in range(180):
+        simulation.pass_time(1)
+        event = Event(
+            kind="span", operation="execute_tool", tool="live", agent="live", time_us=simulation.now_us
+        )
+        simulation.send(0, block("live", second, [event]))
+        if importing and second == 60:
+            import_all(simulation)
+        simulation.step_reduce()
+        simulation.flush()
+        simulation.step_merge()
+        simulation.checkpoint_merge()
+    simulation.drain()
+
+
+def test_old_sessions_and_a_live_producer_do_not_disturb_each_other() -> None:
+    alone, imported, both = (Simulation(sources=4, merges=2) for _ in range(3))
+    live_traffic(alone, importing=False)
+    live_traffic(both, importing=True)
+    import_all(imported)
+    imported.drain()
+
+    check(imported)
+    expected = {**imported.totals("tool"), **alone.totals("tool")}
+    assert {key: total.count for key, total in both.totals("tool").items()} == {
+        key: total.count for key, total in expected.items()
+    }
+    for size_s in (10, 60):
+        expected_windows = {**imported.windows(size_s), **alone.windows(size_s)}
+        assert len(alone.windows(size_s)) > 1
+        assert both.windows(size_s) == expected_windows
+    # The watermark followed the live producer: old data neither held it nor moved it.
+    live_key = group_key("tool", ("default", "live", "live"))
+    assert both.series()[live_key].watermark_us == alone.series()[live_key].watermark_us > EPOCH_US
