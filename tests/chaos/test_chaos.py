@@ -11,7 +11,7 @@ from tests.chaos import scripts
 from tests.chaos.scenario import Outcome, Run, Scenario
 from tests.support.broker import Broker
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 STORM = Scenario(
     seconds=45,
@@ -37,6 +37,16 @@ def caught(outcome: Outcome) -> bool:
     return any(problem.startswith(("totals:", "windows:", "watched:")) for problem in outcome.problems)
 
 
+async def assert_caught(twin: Scenario, broker: Broker, folder: Path) -> None:
+    """Each twin meets its fault by timing, which a busy machine may spoil: it has three tries."""
+    for attempt in range(3):
+        tried = folder / str(attempt)
+        tried.mkdir()
+        if caught(await run(twin, broker, tried)):
+            return
+    raise AssertionError(f"the checker let {twin.twin} pass three times")
+
+
 async def test_all_counts_are_exact_after_a_storm_and_none_ever_fell(
     own_broker: Broker, tmp_path: Path
 ) -> None:
@@ -57,14 +67,12 @@ async def test_a_merge_that_starts_at_the_committed_offset_is_caught(broker: Bro
         slow_merge_s=0.02,
         before_send_s=0.1,
     )
-    outcome = await run(twin, broker, tmp_path)
-    assert caught(outcome)
+    await assert_caught(twin, broker, tmp_path)
 
 
 async def test_a_merge_that_applies_every_entry_is_caught(broker: Broker, tmp_path: Path) -> None:
     twin = replace(ONE_OF_EACH, twin="no-dedup", script=scripts.kill_reduce)
-    outcome = await run(twin, broker, tmp_path)
-    assert caught(outcome)
+    await assert_caught(twin, broker, tmp_path)
 
 
 async def test_results_outside_the_transaction_are_caught(broker: Broker, tmp_path: Path) -> None:
@@ -78,8 +86,7 @@ async def test_results_outside_the_transaction_are_caught(broker: Broker, tmp_pa
         at="outputs-sent",
         after=8,
     )
-    outcome = await run(twin, broker, tmp_path)
-    assert caught(outcome)
+    await assert_caught(twin, broker, tmp_path)
 
 
 async def test_one_state_topic_for_both_stages_is_caught(broker: Broker, tmp_path: Path) -> None:
@@ -97,5 +104,4 @@ async def test_one_state_topic_for_both_stages_is_caught(broker: Broker, tmp_pat
         after=10,
         once=True,
     )
-    outcome = await run(twin, broker, tmp_path)
-    assert caught(outcome)
+    await assert_caught(twin, broker, tmp_path)
